@@ -1,0 +1,207 @@
+"""What a stack looks like and how it is trained: validated, frozen, JSON there and back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from numbers import Integral
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from sae_core import limits
+from sae_core.errors import ConfigError
+
+Activation = Literal["sigmoid", "tanh", "relu", "leaky_relu", "elu", "selu", "gelu", "linear"]
+Loss = Literal["squared_error", "binary_cross_entropy", "absolute_error", "huber"]
+Corruption = Literal["none", "masking", "gaussian", "salt_and_pepper"]
+Sparsity = Literal["none", "kl", "l1"]
+Initialisation = Literal["auto", "xavier", "he", "lecun", "orthogonal"]
+Normalisation = Literal["none", "batch", "layer"]
+Optimiser = Literal["adam", "adamw", "sgd", "lbfgs"]
+Schedule = Literal["constant", "cosine", "one_cycle"]
+Pretraining = Literal["greedy", "joint", "greedy_then_joint", "none"]
+Scaling = Literal["auto", "standard", "min_max", "robust", "none"]
+Device = Literal["auto", "cpu", "cuda", "mps"]
+
+Epochs = Annotated[int, Field(ge=0, le=limits.MAX_EPOCHS)]
+BatchSize = Annotated[int, Field(ge=1, le=limits.MAX_BATCH_SIZE)]
+LearningRate = Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)]
+Weight = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
+
+
+class _Settings(BaseModel):
+    """Frozen settings that refuse unknown names and answer in one sentence."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise ConfigError(_sentence(type(self).__name__, error)) from None
+
+    def to_json(self) -> str:
+        """These settings as JSON text; `from_json` gives an equal object back."""
+        return self.model_dump_json(indent=2)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Settings from `to_json`'s text.
+
+        Raises:
+            ConfigError: not JSON, an unknown name, or a value out of range.
+        """
+        try:
+            values = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise ConfigError(f"These settings are not JSON ({error}). Export them again.") from None
+        if not isinstance(values, dict):
+            raise ConfigError("These settings are not a JSON object. Export them again.")
+        return cls(**values)
+
+    def replace(self, **changes: Any) -> Self:
+        """A copy with some settings changed, validated again.
+
+        >>> StackConfig(layers=[4, 2]).replace(epochs=3).epochs
+        3
+        """
+        return type(self)(**{**dict(self), **changes})
+
+
+class LayerConfig(_Settings):
+    """One level of the stack: an autoencoder of its own.
+
+    Settings left at None are taken from the `StackConfig`; `StackConfig.level` fills them in.
+
+    Attributes:
+        units: width of the code.
+        activation: of the encoder.
+        decoder_activation: "auto" fits the loss and the range of what is reconstructed.
+        loss: what the level minimises, summed over features and averaged over rows.
+        tied: the decoder uses the transposed encoder weights.
+        initialisation: "auto" is He for the relu family, LeCun for selu, Xavier otherwise.
+        corruption: of the level's input while it trains (denoising autoencoder; Vincent et al. 2010, section 3).
+        corruption_level: masking, salt and pepper: share of features, 0..1; Gaussian: standard deviation.
+        sparsity: "kl" divergence of the mean activation to `sparsity_target` (Ng 2011, CS294A notes), "l1" of the code.
+        sparsity_weight: weight of that penalty in the objective.
+        sparsity_target: wanted mean activation, 0..1 (KL only).
+        contractive: weight of the squared Frobenius norm of the encoder's Jacobian (Rifai et al. 2011).
+        l2: weight of half the squared sum of the weights.
+        dropout: share of code units dropped while the level trains.
+        normalisation: of the code, before its activation.
+    """
+
+    units: Annotated[int, Field(ge=1, le=limits.MAX_UNITS)]
+    activation: Activation | None = None
+    decoder_activation: Activation | Literal["auto"] = "auto"
+    loss: Loss | None = None
+    tied: bool = False
+    initialisation: Initialisation = "auto"
+    corruption: Corruption = "none"
+    corruption_level: Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)] = 0.25
+    sparsity: Sparsity = "none"
+    sparsity_weight: Weight = 1.0
+    sparsity_target: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] = 0.05
+    contractive: Weight = 0.0
+    l2: Weight = 0.0
+    dropout: Share = 0.0
+    normalisation: Normalisation = "none"
+    epochs: Epochs | None = None
+    batch_size: BatchSize | None = None
+    learning_rate: LearningRate | None = None
+
+    @model_validator(mode="after")
+    def _combinations(self) -> Self:
+        if self.corruption in ("masking", "salt_and_pepper") and self.corruption_level > 1:
+            raise ValueError("corruption_level is a share of the features for this corruption: choose 0 to 1")
+        return self
+
+
+def _as_layers(value: Any) -> Any:
+    if isinstance(value, (str, bytes)) or not isinstance(value, Sequence):
+        raise ValueError("layers is a list of numbers of units, or of LayerConfig")
+    return tuple(
+        {"units": int(entry)} if isinstance(entry, Integral) and not isinstance(entry, bool) else entry for entry in value
+    )
+
+
+class StackConfig(_Settings):
+    """The whole stack and its plan of phases.
+
+    Attributes:
+        layers: one `LayerConfig` a level, from the input upwards; a plain number is the level's units.
+        activation, loss, epochs, batch_size, learning_rate: of every level that does not set its own.
+        pretraining: "greedy" trains level by level (Bengio et al. 2007); "joint" trains the same architecture as one
+            deep autoencoder; "greedy_then_joint" does one after the other; "none" leaves the initial weights.
+        joint_epochs: epochs of the joint phase; None: as many gradient steps as the greedy phases take together.
+        unrolled_epochs: epochs of fine-tuning of the reconstruction through the unrolled stack (Hinton & Salakhutdinov 2006).
+        softmax_epochs: epochs of the softmax classifiers on the frozen code of each level, and on the input.
+        fine_tune_epochs: epochs of supervised fine-tuning of the whole stack with its softmax.
+        fine_tune_learning_rate, fine_tune_dropout, fine_tune_weight_decay, label_smoothing: of that phase.
+        label_share: share of the training labels that the supervised phases may see, 0..1 (semi-supervised use).
+        optimiser: "lbfgs" is full batch.
+        momentum: of "sgd".
+        schedule: of the learning rate within each phase.
+        gradient_clip: largest norm of a gradient; None: unlimited.
+        early_stopping: epochs without a better validation loss after which a phase ends; the best weights are kept.
+            None: every epoch is trained and the last weights are kept.
+        scaling: of the prepared input; "auto" is none for pictures (already 0..1), standard otherwise.
+        seed: of the job's own random generator.
+        device: "auto" is CUDA, else MPS, else the CPU.
+    """
+
+    layers: Annotated[tuple[LayerConfig, ...], BeforeValidator(_as_layers), Field(min_length=1, max_length=limits.MAX_LEVELS)]
+    activation: Activation = "relu"
+    loss: Loss = "squared_error"
+    epochs: Epochs = 10
+    batch_size: BatchSize = 256
+    learning_rate: LearningRate = 1e-3
+    pretraining: Pretraining = "greedy"
+    joint_epochs: Epochs | None = None
+    unrolled_epochs: Epochs = 0
+    softmax_epochs: Epochs = 20
+    fine_tune_epochs: Epochs = 10
+    fine_tune_learning_rate: LearningRate = 1e-3
+    fine_tune_dropout: Share = 0.2
+    fine_tune_weight_decay: Weight = 0.0
+    label_smoothing: Share = 0.0
+    label_share: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] = 1.0
+    optimiser: Optimiser = "adam"
+    momentum: Share = 0.9
+    schedule: Schedule = "constant"
+    gradient_clip: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    early_stopping: Annotated[int, Field(ge=1, le=limits.MAX_EPOCHS)] | None = None
+    scaling: Scaling = "auto"
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    device: Device = "auto"
+
+    def level(self, level: int) -> LayerConfig:
+        """Settings of one level (1 .. number of levels), with what it leaves open filled in.
+
+        >>> StackConfig(layers=[4, LayerConfig(units=2, epochs=3)], epochs=7).level(1).epochs
+        7
+        """
+        layer = self.layers[level - 1]
+        inherited = {
+            name: getattr(self, name)
+            for name in ("activation", "loss", "epochs", "batch_size", "learning_rate")
+            if getattr(layer, name) is None
+        }
+        return layer.replace(**inherited) if inherited else layer
+
+    @property
+    def units(self) -> tuple[int, ...]:
+        """Units of every level, from the input upwards."""
+        return tuple(layer.units for layer in self.layers)
+
+
+def _sentence(what: str, error: ValidationError) -> str:
+    parts = []
+    for problem in error.errors(include_url=False):
+        place = ".".join(str(part + 1) if isinstance(part, int) else part for part in problem["loc"])
+        text = str(problem["msg"]).removeprefix("Value error, ").removeprefix("LayerConfig cannot be used: ").rstrip(".")
+        text = text[:1].lower() + text[1:]
+        parts.append(f"{place}: {text}" if place else text)
+    return f"{what} cannot be used: {'; '.join(parts)}."

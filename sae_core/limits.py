@@ -1,0 +1,38 @@
+"""Every limit, with its reason. The README states them; a test holds the two together."""
+
+MEGABYTE = 1024 * 1024
+
+# Stack
+MAX_LEVELS = 12  # deeper stacks cannot be drawn or told apart on a page
+MAX_UNITS = 16_384  # one dense level of 16k x 16k weights is 1 GB in float32
+MAX_EPOCHS = 100_000
+MAX_BATCH_SIZE = 65_536
+MAX_PARAMETERS = 500_000_000  # 2 GB of weights; Adam needs three times that again
+
+# Upload
+MAX_UPLOAD_BYTES = 1024 * MEGABYTE  # also server.maxUploadSize in .streamlit/config.toml (in MB)
+
+# Tables
+MAX_TABLE_COLUMNS = 5_000  # of the file; wider files are named before they are parsed whole
+MAX_TABLE_ROWS = 10_000_000
+MAX_PREPARED_FEATURES = 20_000  # after one-hot encoding
+MAX_PREPARED_BYTES = 4096 * MEGABYTE  # the float32 matrix that training keeps in memory
+MAX_CATEGORIES = 50  # further values of a category column go to "other"
+
+# Pictures
+MAX_PICTURE_SIDE = 128  # pixels after resizing
+MAX_PICTURE_PIXELS = 50_000_000  # of one picture before resizing; 50 megapixels decode to 150 MB
+MAX_PICTURES = 200_000
+MAX_ARCHIVE_ENTRIES = 200_000
+MAX_ARCHIVE_MEMBER_BYTES = 256 * MEGABYTE  # read from one member of an archive
+MAX_ARCHIVE_TOTAL_BYTES = 4096 * MEGABYTE  # read from one archive altogether
+
+# Labels
+MAX_CLASSES = 1_000
+
+# Jobs
+MAX_RUNNING_JOBS = 1  # further ones queue: two trainings on the same cores are slower than one after the other
+MAX_QUEUED_JOBS = 200
+
+# Maps
+MAX_MAP_ROWS = 10_000  # of one map; larger data sets are drawn from a stratified sample
