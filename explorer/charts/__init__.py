@@ -1,0 +1,1 @@
+"""Pure functions: data in, plotly figure out. Nothing here imports Streamlit."""

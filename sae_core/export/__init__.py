@@ -1,0 +1,1 @@
+"""Forms in which an encoder runs elsewhere."""

@@ -1,0 +1,1 @@
+"""One autoencoder, and the stack of them."""

@@ -1,0 +1,37 @@
+"""What every test gets: a workspace of its own, few threads, and no job left running."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+# Two workers share two cores; must be set before numpy, torch and numba are imported.
+for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
+for _name in [name for name in os.environ if name.startswith("STREAMLIT_")]:
+    del os.environ[_name]
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(autouse=True)
+def workspace_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty workspace, named by SAE_WORKSPACE for this test alone."""
+    folder = tmp_path_factory.mktemp("workspace")
+    monkeypatch.setenv("SAE_WORKSPACE", str(folder))
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _stop_jobs() -> Iterator[None]:
+    """Jobs that a test leaves behind are stopped, so that they do not slow down or disturb the next one."""
+    yield
+    jobs = sys.modules.get("sae_core.jobs")
+    if jobs is not None:
+        for job in jobs.active_jobs():
+            job.stop()
+            job.join(30)
