@@ -1,0 +1,33 @@
+"""Entry of the application: `streamlit run explorer/app.py`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+ROOT = str(Path(__file__).resolve().parents[1])
+if ROOT not in sys.path:  # Streamlit puts only this file's folder on the path
+    sys.path.insert(0, ROOT)
+
+import streamlit as st  # noqa: E402
+
+from explorer.places import PAGES  # noqa: E402
+from explorer.widgets.frame import guarded  # noqa: E402
+
+st.set_page_config(page_title="Stacked Autoencoder Explorer", page_icon=":material/layers:", layout="wide")
+
+pages = [
+    st.Page(place.path, title=place.title, icon=place.icon, url_path=place.address, help=place.about)
+    for place in PAGES
+    if place.path.is_file()
+]
+
+
+def start() -> None:
+    """The bare address leads to the first page; a default page itself would have no address of its own."""
+    st.switch_page(pages[0], query_params=st.query_params.to_dict())
+
+
+chosen = st.navigation([st.Page(start, title="Start", default=True, visibility="hidden"), *pages])
+with guarded():
+    chosen.run()

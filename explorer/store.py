@@ -1,0 +1,140 @@
+"""Cached access to data sets, runs and what is computed from them. Safe in any thread; never calls Streamlit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from explorer.cache import Cache
+from sae_core.data.dataset import Dataset
+from sae_core.limits import MEGABYTE
+
+if TYPE_CHECKING:
+    from sae_core.model.trained import TrainedStack
+    from sae_core.runs.workspace import Run, Workspace
+    from sae_core.training.events import HistoryRow
+
+_CHUNK_ROWS = 4096  # rows encoded at a time: bounds the memory of the widest level
+
+
+def _array_bytes(value: NDArray[Any]) -> int:
+    return int(value.nbytes)
+
+
+_samples: Cache[Dataset] = Cache(8)
+_datasets: Cache[Dataset] = Cache(4)
+_models: Cache[TrainedStack] = Cache(6)
+_histories: Cache[tuple[HistoryRow, ...]] = Cache(32)
+_arrays: Cache[NDArray[Any]] = Cache(64, max_bytes=768 * MEGABYTE, size=_array_bytes)
+
+
+def workspace() -> Workspace:
+    """The workspace on disk (SAE_WORKSPACE, else the user's data folder)."""
+    from sae_core.runs.workspace import default_workspace
+
+    return default_workspace()
+
+
+def sample(name: str) -> Dataset:
+    """A shipped sample, read once for all sessions."""
+    from sae_core.data.samples import load_sample
+
+    return _samples.get(name, lambda: load_sample(name))
+
+
+def stored_dataset(fingerprint: str) -> Dataset:
+    """A data set of the workspace. Raises RunNotFoundError."""
+    return _datasets.get((str(workspace().root), fingerprint), lambda: workspace().load_dataset(fingerprint))
+
+
+def run(run_id: str) -> Run:
+    """A run of the workspace, read afresh. Raises RunNotFoundError."""
+    return workspace().run(run_id)
+
+
+def dataset(run_id: str) -> Dataset:
+    """The data set that a run was trained on: the one in memory while it trains, else the stored one."""
+    from sae_core.jobs import find_job
+
+    job = find_job(run_id)
+    return job.data if job is not None else stored_dataset(run(run_id).record.dataset_fingerprint)
+
+
+def has_model(run_id: str) -> bool:
+    """Whether the run has a trained stack to look at."""
+    from sae_core.jobs import find_job
+
+    job = find_job(run_id)
+    if job is not None and job.snapshot().state.is_active:
+        return False
+    return run(run_id).has_model
+
+
+def model(run_id: str) -> TrainedStack:
+    """The trained stack of a run, read and verified once. Raises ModelFileError, RunNotFoundError."""
+    found = run(run_id)
+    return _models.get(_place(found), found.model)
+
+
+def history(run_id: str) -> tuple[HistoryRow, ...]:
+    """All epochs of a run: live ones from its job, else from disk."""
+    from sae_core.jobs import find_job
+
+    job = find_job(run_id)
+    if job is not None:
+        return job.snapshot().history
+    found = run(run_id)
+    return _histories.get(_place(found), found.history)
+
+
+def codes(run_id: str, level: int | None = None, *, fine_tuned: bool = False) -> NDArray[np.float32]:
+    """(n, units) codes of all rows of the run's data set; level 0 is the prepared input, None the deepest code."""
+    stack, data = model(run_id), dataset(run_id)
+    deep = stack.n_levels if level is None else level
+
+    def compute() -> NDArray[np.float32]:
+        parts = [stack.encode(rows, deep, fine_tuned=fine_tuned) for rows in chunks(data)]
+        return np.concatenate(parts)  # (n, units)
+
+    return _arrays.get(("codes", *_place(run(run_id)), deep, fine_tuned), compute)
+
+
+def errors(run_id: str, level: int | None = None) -> NDArray[np.float32]:
+    """(n,) squared error of each row as one level gives it back, in the prepared scale, summed over its inputs."""
+    stack, data = model(run_id), dataset(run_id)
+    deep = stack.n_levels if level is None else level
+
+    def compute() -> NDArray[np.float32]:
+        parts = []
+        for rows in chunks(data):
+            x = stack.prepare(rows)  # (m, n_inputs)
+            back = stack.reconstruct_prepared(x, deep)
+            parts.append(np.square(back - x).sum(axis=1, dtype=np.float32))
+        return np.concatenate(parts)  # (n,)
+
+    return _arrays.get(("errors", *_place(run(run_id)), deep), compute)
+
+
+def chunks(data: Dataset) -> list[Any]:
+    """The features in pieces of bounded size, in order."""
+    rows = np.arange(len(data))
+    return [data.take(rows[start : start + _CHUNK_ROWS]) for start in range(0, len(data), _CHUNK_ROWS)]
+
+
+def forget(run_id: str | None = None) -> None:
+    """Let go of what is kept of one run (after it was deleted), or of everything."""
+
+    def matches(key: object) -> bool:
+        return run_id is None or (isinstance(key, tuple) and run_id in key)
+
+    for cache in (_models, _histories, _arrays):
+        cache.forget(matches)
+    if run_id is None:
+        _datasets.forget()
+
+
+def _place(found: Run) -> tuple[str, str, str]:
+    # The state is part of the key: a run that goes on after an interruption gets new weights under its old id.
+    return (str(found.folder), found.id, str(found.record.state))

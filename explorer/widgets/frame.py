@@ -1,0 +1,128 @@
+"""The frame of every page: heading, address, sidebar, empty states, and one clear message for a failure."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+import streamlit as st
+
+from explorer import places, store
+from explorer.session import Session, current
+from explorer.widgets.status import sidebar_status
+from explorer.widgets.text import literal, sentence
+from sae_core.errors import SaeError
+
+log = logging.getLogger(__name__)
+
+Needs = Literal["nothing", "data", "run", "model"]
+
+
+@contextmanager
+def guarded() -> Iterator[None]:
+    """Whatever fails inside becomes one clear message; the rest of the page goes on.
+
+    An `SaeError` is shown as it is; anything else is a bug: one sentence for the visitor, the details in the log.
+    """
+    try:
+        yield
+    except SaeError as error:
+        st.error(sentence(error), icon=":material/error:")
+    except MemoryError:
+        st.error(
+            "The memory of this machine is not enough for that. Use fewer rows or smaller levels.",
+            icon=":material/error:",
+        )
+    except Exception:
+        log.exception("A page failed")
+        st.error(
+            "Something unexpected went wrong in this part of the page. Your data and runs are untouched: "
+            "reload the page, or go on elsewhere. The terminal has the details.",
+            icon=":material/error:",
+        )
+
+
+def begin_page(title: str, *, intro: str, needs: Needs) -> Session:
+    """Heading, address and sidebar; stops the page with an empty state where what it needs is missing.
+
+    Args:
+        title: the page's word, e.g. "Codes".
+        intro: one sentence below the heading.
+        needs: what the page cannot be without. "model" is a run whose training has left a stack to look at.
+    """
+    session = current()
+    session.write_address()
+    st.title(title, anchor=False)
+    st.caption(intro)
+    sidebar_status(session)
+    while session.notices:
+        st.warning(sentence(session.notices.pop(0)), icon=":material/info:")
+    if needs != "nothing":
+        _stop_without(session, needs)
+    return session
+
+
+def empty_state(message: str, *, link: str, label: str, icon: str = ":material/arrow_forward:") -> None:
+    """What to do next where there is nothing to show yet, with a link there.
+
+    Args:
+        message: markdown of our own; names of the user's go through `literal` first.
+        link: address of the page to go to, e.g. "train".
+    """
+    with st.container(border=True, key=f"empty-{link}"):
+        st.markdown(message)
+        page_link(link, label=label, icon=icon)
+
+
+def page_link(address: str, *, label: str, icon: str = ":material/arrow_forward:") -> None:
+    """A link to another page of the journey; plain text where that page is not registered."""
+    try:
+        st.page_link(places.page(address).path, label=label, icon=icon)
+    except Exception:  # StreamlitPageNotFoundError, or a bare page without navigation
+        st.markdown(label)
+
+
+def _stop_without(session: Session, needs: Needs) -> None:
+    if session.data is None:
+        empty_state(
+            "There is no data set yet. Choose a sample or bring a file of your own.",
+            link="data",
+            label="Choose a data set",
+        )
+        st.stop()
+    if needs == "data":
+        return
+    if session.run_id is None:
+        empty_state(
+            f"Nothing has been trained on **{literal(session.data.name)}** yet. A stack is chosen: one click starts it.",
+            link="train",
+            label="Go to Train",
+        )
+        st.stop()
+    if needs == "run":
+        return
+    with guarded():
+        if store.has_model(session.run_id):
+            return
+        _explain_missing_model(session.run_id)
+    st.stop()
+
+
+def _explain_missing_model(run_id: str) -> None:
+    from sae_core.jobs import find_job
+
+    job = find_job(run_id)
+    if job is not None and job.snapshot().state.is_active:
+        empty_state(
+            "The stack is still in training. This page fills by itself when it is done.",
+            link="train",
+            label="Watch it learn",
+        )
+    else:
+        empty_state(
+            "This run ended before it left a trained stack. Start another one, or choose a finished run on Compare.",
+            link="train",
+            label="Go to Train",
+        )
