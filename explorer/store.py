@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sae_core.runs.workspace import Run, Workspace
     from sae_core.training.events import HistoryRow
 
-_CHUNK_ROWS = 4096  # rows encoded at a time: bounds the memory of the widest level
+_CHUNK_ROWS = 8192  # rows decoded at a time: bounds the memory beside the result
 
 
 def _array_bytes(value: NDArray[Any]) -> int:
@@ -89,38 +89,39 @@ def history(run_id: str) -> tuple[HistoryRow, ...]:
     return _histories.get(_place(found), found.history)
 
 
+def prepared(run_id: str) -> NDArray[np.float32]:
+    """(n, n_inputs) all rows of the run's data set in the prepared scale: level 0."""
+    return codes(run_id, 0)
+
+
 def codes(run_id: str, level: int | None = None, *, fine_tuned: bool = False) -> NDArray[np.float32]:
     """(n, units) codes of all rows of the run's data set; level 0 is the prepared input, None the deepest code."""
-    stack, data = model(run_id), dataset(run_id)
+    stack = model(run_id)
     deep = stack.n_levels if level is None else level
 
     def compute() -> NDArray[np.float32]:
-        parts = [stack.encode(rows, deep, fine_tuned=fine_tuned) for rows in chunks(data)]
-        return np.concatenate(parts)  # (n, units)
+        if deep == 0:
+            return stack.prepare(dataset(run_id))
+        return stack.encode_prepared(prepared(run_id), deep, fine_tuned=fine_tuned)
 
-    return _arrays.get(("codes", *_place(run(run_id)), deep, fine_tuned), compute)
+    return _arrays.get(("codes", *_place(run(run_id)), deep, fine_tuned and deep > 0), compute)
 
 
 def errors(run_id: str, level: int | None = None) -> NDArray[np.float32]:
     """(n,) squared error of each row as one level gives it back, in the prepared scale, summed over its inputs."""
-    stack, data = model(run_id), dataset(run_id)
+    stack = model(run_id)
     deep = stack.n_levels if level is None else level
 
     def compute() -> NDArray[np.float32]:
-        parts = []
-        for rows in chunks(data):
-            x = stack.prepare(rows)  # (m, n_inputs)
-            back = stack.reconstruct_prepared(x, deep)
-            parts.append(np.square(back - x).sum(axis=1, dtype=np.float32))
-        return np.concatenate(parts)  # (n,)
+        x, h = prepared(run_id), codes(run_id, deep)
+        found = np.empty(len(x), dtype=np.float32)
+        for start in range(0, len(x), _CHUNK_ROWS):
+            part = slice(start, start + _CHUNK_ROWS)
+            back = stack.decode_prepared(h[part], deep)  # (rows of the chunk, n_inputs)
+            found[part] = np.square(back - x[part]).sum(axis=1)
+        return found
 
     return _arrays.get(("errors", *_place(run(run_id)), deep), compute)
-
-
-def chunks(data: Dataset) -> list[Any]:
-    """The features in pieces of bounded size, in order."""
-    rows = np.arange(len(data))
-    return [data.take(rows[start : start + _CHUNK_ROWS]) for start in range(0, len(data), _CHUNK_ROWS)]
 
 
 def forget(run_id: str | None = None) -> None:
