@@ -61,17 +61,19 @@ def serve(
 ) -> Iterator[Server]:
     """Start the application, wait until it answers, and end it.
 
-    `folder` gets the workspace and the log. The command gains Streamlit's options for a free port and no browser.
+    `folder` gets the workspace and the log. Streamlit hears of the free port, and that there is no browser to open,
+    through its environment.
     """
     port = free_port()
+    options = {"STREAMLIT_SERVER_PORT": str(port), "STREAMLIT_SERVER_HEADLESS": "true"}
     workspace = folder / "workspace"
     log = folder / "server.log"
     workspace.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [*command, "--server.port", str(port), "--server.headless", "true"],
+            command,
             cwd=cwd,
-            env=clean_environment(SAE_WORKSPACE=str(workspace), **environment),
+            env=clean_environment(SAE_WORKSPACE=str(workspace), **options, **environment),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import http.client
 import socket
 import tomllib
 import uuid
 
 import pytest
-import websockets
 from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+from websockets.typing import Origin, Subprotocol
 
 from sae_core import limits
 from tests.server.running import ROOT, Server
@@ -33,17 +33,14 @@ def ask(
         connection.close()
 
 
-async def open_socket(server: Server, host: str, origin: str | None) -> None:
+def open_socket(server: Server, host: str, origin: str) -> None:
     """Open the page's websocket and close it again; raises InvalidStatus where the server refuses."""
-    port = server.host.split(":")[1]
-    connection = websockets.connect(
-        f"ws://{host}/_stcore/stream",
-        host="localhost",
-        port=int(port),
-        origin=origin,  # type: ignore[arg-type]
-        subprotocols=["streamlit"],  # type: ignore[list-item]
-    )
-    async with connection:
+    port = int(server.host.split(":")[1])
+    address = f"ws://{host}/_stcore/stream"
+    with (
+        socket.create_connection(("localhost", port)) as connection,
+        connect(address, sock=connection, origin=Origin(origin), subprotocols=[Subprotocol("streamlit")]),
+    ):
         pass
 
 
@@ -76,21 +73,21 @@ def test_it_listens_on_this_machine_only(server: Server) -> None:
 
 
 def test_its_own_page_may_open_the_websocket(server: Server) -> None:
-    asyncio.run(open_socket(server, server.host, server.url))
+    open_socket(server, server.host, server.url)
 
 
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:8501", "localhost.evil.example"])
 def test_a_foreign_host_is_refused(server: Server, host: str) -> None:
     # DNS rebinding: a foreign name that leads to this machine.
     with pytest.raises(InvalidStatus) as refused:
-        asyncio.run(open_socket(server, host, f"http://{host}"))
+        open_socket(server, host, f"http://{host}")
     assert refused.value.response.status_code == 403
 
 
 @pytest.mark.parametrize("origin", ["http://evil.example", "https://localhost.evil.example", "null"])
 def test_a_websocket_from_another_site_is_refused(server: Server, origin: str) -> None:
     with pytest.raises(InvalidStatus) as refused:
-        asyncio.run(open_socket(server, server.host, origin))
+        open_socket(server, server.host, origin)
     assert refused.value.response.status_code == 403
 
 
