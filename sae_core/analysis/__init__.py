@@ -1,1 +1,10 @@
-"""Pure functions over a trained stack."""
+"""What a trained stack has learned: pure functions over a `TrainedStack`, a `Dataset` and row numbers, or over arrays.
+
+    projections      maps of every level, each starting from the level below
+    reconstruction   what each level gives back, and how far it is from the original
+    classification   how well the classes can be told apart at each level
+    levels           what each level keeps: variance, neighbours, units alive, effective rank
+
+Nothing here draws, and nothing here knows a page: results are frozen dataclasses of arrays that charts, exports and
+notebooks read alike. Functions that take seconds accept `report(fraction, text)`; to cancel them, raise from it.
+"""
