@@ -18,6 +18,15 @@ MAX_TABLE_ROWS = 10_000_000
 MAX_PREPARED_FEATURES = 20_000  # after one-hot encoding
 MAX_PREPARED_BYTES = 4096 * MEGABYTE  # the float32 matrix that training keeps in memory
 MAX_CATEGORIES = 50  # further values of a category column go to "other"
+MAX_TABLE_BYTES = 4096 * MEGABYTE  # of text after decompression: a gzip bomb ends here
+MAX_TABLE_LINE = 16 * MEGABYTE  # characters of one line; a file without line ends is not a table
+MAX_TABLE_CELL = 131_072  # characters of one cell; longer ones are an unclosed quote nearly always
+MAX_IDENTIFIER_BYTES = 256 * MEGABYTE  # of text in identifier and ignored columns that is kept to be shown with a row
+MAX_TRACKED_VALUES = 10_000  # different values of one column that are counted exactly while it is looked through
+RARE_CATEGORY_SHARE = 0.001  # categories in fewer training rows than this share go to "other"
+LARGEST_NUMBER = 1e300  # numbers beyond count as infinite, that is as missing: sums of rows stay finite
+LARGEST_SCALED = 1e6  # prepared values are clipped here, so that squares stay finite in float32
+LARGEST_UNSCALED = 1e15  # likewise where the user asked for no scaling
 
 # Pictures
 MAX_PICTURE_SIDE = 128  # pixels after resizing
@@ -36,3 +45,7 @@ MAX_QUEUED_JOBS = 200
 
 # Maps
 MAX_MAP_ROWS = 10_000  # of one map; larger data sets are drawn from a stratified sample
+
+# Bundles
+MAX_BUNDLE_BYTES = 4096 * MEGABYTE  # read from one bundle altogether: MAX_PARAMETERS weights and a classifier beside them
+MAX_BUNDLE_ENTRIES = 64  # an exported bundle has six files

@@ -1,0 +1,245 @@
+"""The fitted state of each table column: plain numbers and strings, with the arithmetic that turns cells into inputs.
+
+Every column becomes one or more prepared inputs, in this order:
+
+    numeric, date   value [, missing]       value = float32(clip((cell - center) / scale)), in float64 until the cast
+    boolean         value [, missing]       0 or 1
+    category        one for each of `values` [, other] [, missing]     0 or 1
+
+A missing cell of a numeric, date or boolean column is replaced by `fill` first; a missing category has 0 in all of its
+inputs. `missing` is 1 where the cell is missing; the column has that input only where the training rows have missing
+cells. Infinite numbers, and numbers beyond ±`limits.LARGEST_NUMBER`, are missing. A date counts days since 1970-01-01 UTC.
+A category that training never saw, or saw too rarely, is `other`; without that input it has 0 in all of its inputs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pydantic import ConfigDict, Field
+
+from sae_core.errors import ShapeError
+from sae_core.limits import LARGEST_NUMBER, MAX_CATEGORIES, RARE_CATEGORY_SHARE
+
+Number = Annotated[float, Field(allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Values = Annotated[tuple[str, ...], Field(max_length=MAX_CATEGORIES)]
+Center = Literal["standard", "min_max", "robust", "none"]
+
+_STRICT = ConfigDict(strict=True, extra="forbid")
+_DAY = np.timedelta64(1, "D")
+_MICROSECONDS_PER_DAY = 86_400_000_000
+_TRUE = frozenset({"true", "t", "yes", "y", "1", "1.0"})
+_FALSE = frozenset({"false", "f", "no", "n", "0", "0.0"})
+
+
+@dataclass(frozen=True)
+class NumericColumn:
+    """A numeric column.
+
+    Attributes:
+        name: the user's column.
+        fill: replaces missing cells: the median of the training rows, in the user's units.
+        center, scale: subtracted, then divided by, in the user's units; scale > 0.
+        has_indicator: a further input that is 1 where the cell is missing.
+    """
+
+    __pydantic_config__ = _STRICT
+
+    name: str
+    fill: Number
+    center: Number
+    scale: Positive
+    has_indicator: bool
+    kind: Literal["numeric"] = "numeric"
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Names of the prepared inputs."""
+        return (self.name, f"{self.name} is missing") if self.has_indicator else (self.name,)
+
+
+@dataclass(frozen=True)
+class DateColumn:
+    """A date column: like a numeric one whose unit is days since 1970-01-01 UTC."""
+
+    __pydantic_config__ = _STRICT
+
+    name: str
+    fill: Number
+    center: Number
+    scale: Positive
+    has_indicator: bool
+    kind: Literal["date"] = "date"
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Names of the prepared inputs."""
+        return (self.name, f"{self.name} is missing") if self.has_indicator else (self.name,)
+
+
+@dataclass(frozen=True)
+class BooleanColumn:
+    """A column of true and false; never scaled. `fill` is the more frequent value, 0 or 1."""
+
+    __pydantic_config__ = _STRICT
+
+    name: str
+    fill: Literal[0, 1]
+    has_indicator: bool
+    kind: Literal["boolean"] = "boolean"
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Names of the prepared inputs."""
+        return (self.name, f"{self.name} is missing") if self.has_indicator else (self.name,)
+
+
+@dataclass(frozen=True)
+class CategoryColumn:
+    """A column of categories, one-hot; never scaled.
+
+    Attributes:
+        values: those that have an input of their own, sorted; at most `limits.MAX_CATEGORIES` inputs with `other`.
+        has_other: an input for every other value.
+        has_indicator: an input that is 1 where the cell is missing.
+    """
+
+    __pydantic_config__ = _STRICT
+
+    name: str
+    values: Values
+    has_other: bool
+    has_indicator: bool
+    kind: Literal["category"] = "category"
+
+    @property
+    def other(self) -> str:
+        """What `inverse` writes for the other values; never one of `values`."""
+        return "other" if "other" not in self.values else "(other values)"
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Names of the prepared inputs."""
+        names = [f"{self.name} = {value}" for value in self.values]
+        names += [f"{self.name} = {self.other}"] if self.has_other else []
+        names += [f"{self.name} is missing"] if self.has_indicator else []
+        return tuple(names)
+
+
+TableColumn = NumericColumn | DateColumn | BooleanColumn | CategoryColumn
+
+
+def numbers(values: pd.Series[Any], name: str) -> NDArray[np.float64]:
+    """(n,) float64 of a numeric column; NaN where a cell is missing, infinite or beyond ±`LARGEST_NUMBER`.
+
+    Raises:
+        ShapeError: a cell is not a number.
+    """
+    try:
+        cells = pd.to_numeric(values).to_numpy(dtype=np.float64, na_value=np.nan)
+    except (TypeError, ValueError, OverflowError):
+        raise ShapeError(f"Column {name!r} was numeric in training, but these rows hold {_odd(values)!r} there. Give numbers.") from None
+    odd = np.abs(cells) > LARGEST_NUMBER
+    return np.where(odd, np.nan, cells) if odd.any() else cells
+
+
+def days(values: pd.Series[Any], name: str) -> NDArray[np.float64]:
+    """(n,) float64 days since 1970-01-01 UTC of a date column; NaN where a cell is missing.
+
+    Raises:
+        ShapeError: a cell is not a date.
+    """
+    try:
+        if values.dtype.kind in "iufcb":
+            raise ValueError("numbers are not dates")
+        dates = values if values.dtype.kind == "M" else pd.to_datetime(values, utc=True, format="ISO8601")
+        if getattr(dates.dtype, "tz", None) is not None:
+            dates = dates.dt.tz_convert("UTC").dt.tz_localize(None)
+        stamps = dates.to_numpy(dtype="datetime64[us]")
+    except (TypeError, ValueError, OverflowError):
+        raise ShapeError(
+            f"Column {name!r} was a date in training, but these rows hold {_odd(values)!r} there. Give dates, e.g. 2024-05-31."
+        ) from None
+    result = stamps.astype(np.int64) / _MICROSECONDS_PER_DAY
+    result[np.isnat(stamps)] = np.nan
+    return result
+
+
+def dates(values: NDArray[np.float64]) -> NDArray[np.datetime64]:
+    """(n,) datetime64[us] of days since 1970-01-01; NaN gives NaT, and so does what no calendar holds."""
+    microseconds = np.round(values * _MICROSECONDS_PER_DAY)
+    bad = ~(np.abs(microseconds) < 2.9e17)  # about year 11,000; pandas prints no further
+    result = np.where(bad, 0, microseconds).astype(np.int64).astype("datetime64[us]")
+    result[bad] = np.datetime64("NaT")
+    return result
+
+
+def truths(values: pd.Series[Any], name: str) -> NDArray[np.float64]:
+    """(n,) float64 of a boolean column: 0, 1, or NaN where a cell is missing.
+
+    Raises:
+        ShapeError: a cell is neither true nor false.
+    """
+    if values.dtype == "boolean" or values.dtype.kind == "b":
+        return values.to_numpy(dtype=np.float64, na_value=np.nan)
+    result = np.full(len(values), np.nan)
+    for at, cell in enumerate(values.tolist()):
+        if pd.isna(cell):
+            continue
+        text = str(cell).strip().lower()
+        if text not in _TRUE and text not in _FALSE:
+            raise ShapeError(f"Column {name!r} was true or false in training, but these rows hold {cell!r} there. Give true or false.")
+        result[at] = text in _TRUE
+    return result
+
+
+def words(values: pd.Series[Any]) -> NDArray[np.object_]:
+    """(n,) object of str of a category column, as the reader writes them (1.0 is "1"); None where a cell is missing."""
+    missing = values.isna().to_numpy()
+    cells = values.to_numpy(dtype=object)
+    if values.dtype.kind == "f":
+        cells = np.array([int(cell) if np.isfinite(cell) and cell == int(cell) else cell for cell in cells], dtype=object)
+    result = np.array([cell if type(cell) is str else str(cell) for cell in cells], dtype=object)
+    result[missing] = None
+    return result
+
+
+def category_codes(column: CategoryColumn, values: pd.Series[Any]) -> NDArray[np.int64]:
+    """(n,) position of each cell's input within the column's inputs; -1: none of them is 1."""
+    codes, uniques = pd.factorize(words(values))
+    places = {value: at for at, value in enumerate(column.values)}
+    other = len(column.values) if column.has_other else -1
+    missing = len(column.values) + column.has_other if column.has_indicator else -1
+    table = np.array([places.get(value, other) for value in uniques] + [missing], dtype=np.int64)
+    return table[codes]  # factorize marks missing cells -1, which is the table's last entry
+
+
+def choose_categories(values: pd.Series[Any]) -> tuple[tuple[str, ...], bool]:
+    """The values that get an input of their own, sorted, and whether there are others.
+
+    As scikit-learn's `OneHotEncoder(max_categories=MAX_CATEGORIES, min_frequency=RARE_CATEGORY_SHARE,
+    handle_unknown="infrequent_if_exist")` chooses them.
+    """
+    found = [word for word in words(values) if word is not None]
+    uniques, counts = np.unique(np.array(found, dtype=object), return_counts=True) if found else ([], np.zeros(0, int))
+    order = sorted(range(len(counts)), key=lambda at: (-counts[at], uniques[at]))
+    kept = [at for at in order if counts[at] >= RARE_CATEGORY_SHARE * len(found)]
+    if len(kept) < len(order) or len(kept) > MAX_CATEGORIES:
+        kept = kept[: MAX_CATEGORIES - 1]
+    return tuple(sorted(str(uniques[at]) for at in kept)), len(kept) < len(order)
+
+
+def _odd(values: pd.Series[Any]) -> str:
+    """A cell to show in a message: the first that is not a number."""
+    for cell in values.tolist()[:100_000]:
+        try:
+            float(cell)
+        except (TypeError, ValueError):
+            if not pd.isna(cell):
+                return str(cell)[:60]
+    return str(values.iloc[0])[:60] if len(values) else ""
