@@ -12,6 +12,8 @@ from sae_core.data.dataset import Dataset
 from sae_core.limits import MEGABYTE
 
 if TYPE_CHECKING:
+    from sae_core.config import Scaling
+    from sae_core.data.preparation import Preparation
     from sae_core.model.trained import TrainedStack
     from sae_core.runs.workspace import Run, Workspace
     from sae_core.training.events import HistoryRow
@@ -25,6 +27,7 @@ def _array_bytes(value: NDArray[Any]) -> int:
 
 _samples: Cache[Dataset] = Cache(8)
 _datasets: Cache[Dataset] = Cache(4)
+_preparations: Cache[Preparation] = Cache(8)
 _models: Cache[TrainedStack] = Cache(6)
 _histories: Cache[tuple[HistoryRow, ...]] = Cache(32)
 _arrays: Cache[NDArray[Any]] = Cache(64, max_bytes=768 * MEGABYTE, size=_array_bytes)
@@ -47,6 +50,13 @@ def sample(name: str) -> Dataset:
 def stored_dataset(fingerprint: str) -> Dataset:
     """A data set of the workspace. Raises RunNotFoundError."""
     return _datasets.get((str(workspace().root), fingerprint), lambda: workspace().load_dataset(fingerprint))
+
+
+def preparation(data: Dataset, scaling: Scaling) -> Preparation:
+    """The preparation that a training on this data set would fit."""
+    from sae_core.data.preparation import Preparation
+
+    return _preparations.get((data.fingerprint, scaling), lambda: Preparation.fit(data, scaling))
 
 
 def run(run_id: str) -> Run:
