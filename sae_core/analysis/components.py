@@ -16,7 +16,7 @@ class PrincipalComponents:
 
     Attributes:
         mean: (d,) float64.
-        components: (k, d) float64, orthonormal rows, most variance first; each points where its largest entry is positive.
+        components: (k, d) float64, orthonormal rows, most variance first; the largest entry of each is positive.
         variance: (k,) float64 along each component.
         total: variance of all d features together.
     """

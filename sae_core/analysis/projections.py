@@ -34,7 +34,7 @@ class MapSettings:
 
     Attributes:
         method: "pca" or "umap".
-        neighbours: rows, itself included, that count as a row's neighbourhood (UMAP): small shows detail, large the whole.
+        neighbours: rows, itself included, that count as a row's neighbourhood (UMAP): few show detail, many the whole.
         min_distance: how closely points may lie (UMAP), in units of the map, 0..1.
         epochs: passes over all neighbours (UMAP).
         seed: the same seed gives the same map.
@@ -78,7 +78,7 @@ class LevelMap:
 def level_maps(
     levels: dict[int, Callable[[], Matrix]],
     rows: NDArray[np.int64],
-    settings: MapSettings = MapSettings(),  # noqa: B008 (frozen)
+    settings: MapSettings = MapSettings(),
     *,
     report: Report = silent,
 ) -> Iterator[LevelMap]:
@@ -87,7 +87,7 @@ def level_maps(
     Args:
         levels: for every level, a function that gives the (m, units) codes of `rows`.
         rows: (m,) row numbers in the data set; they only travel with the maps.
-        report: (fraction, text) several times a second; what it raises (CancelledError) ends the work between two epochs.
+        report: (fraction, text), several times a second; raise CancelledError from it to stop between two epochs.
 
     Raises:
         ProjectionError: codes that are not finite numbers, or no rows.
@@ -106,7 +106,7 @@ def level_maps(
 def draw_map(
     x: Matrix,
     rows: NDArray[np.int64],
-    settings: MapSettings = MapSettings(),  # noqa: B008 (frozen)
+    settings: MapSettings = MapSettings(),
     *,
     level: int = 0,
     below: LevelMap | None = None,
@@ -192,8 +192,8 @@ def _usable(x: Matrix, name: str) -> Matrix:
     finite = np.isfinite(x).all(axis=1)
     if not finite.all():
         raise ProjectionError(
-            f"{(~finite).sum():,} of {len(x):,} rows of {name} hold values that are not finite numbers, so their place on "
-            "a map is not defined. Train again with a smaller learning rate, or leave these rows out of the data."
+            f"{(~finite).sum():,} of {len(x):,} rows of {name} hold values that are not finite numbers, so their place "
+            "on a map is not defined. Train again with a smaller learning rate, or leave these rows out of the data."
         )
     largest = float(np.abs(x).max())
     if largest > 1e6 or 0 < largest < 1e-6:
