@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -24,21 +25,24 @@ FLAGS = (
 @cache
 def find() -> str | None:
     """Path of a Chromium that starts, or None."""
-    candidates = [path for name in NAMES if (path := shutil.which(name))]
-    candidates += ["/Applications/Google Chrome.app/Contents/MacOS/Google Chrome", _of_playwright()]
-    return next((path for path in candidates if _starts(path)), None)
+    return next((path for path in _candidates() if _starts(path)), None)
 
 
-def _of_playwright() -> str:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        return playwright.chromium.executable_path
+def _candidates() -> Iterator[str]:
+    yield from (path for name in NAMES if (path := shutil.which(name)))
+    yield "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
+    # Playwright's own; asked in a process of its own, because Playwright may be at work in this one.
+    code = (
+        "from playwright.sync_api import sync_playwright\n"
+        "with sync_playwright() as playwright: print(playwright.chromium.executable_path)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    yield from done.stdout.split("\n")[:1]
 
 
 def _starts(path: str) -> bool:
     # Ubuntu's chromium-browser package may be a stub that only asks for a snap.
-    if not Path(path).exists():
+    if not Path(path).is_file():
         return False
     try:
         done = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=60, check=False)
