@@ -35,6 +35,10 @@ MAX_PICTURES = 200_000
 MAX_ARCHIVE_ENTRIES = 200_000
 MAX_ARCHIVE_MEMBER_BYTES = 256 * MEGABYTE  # read from one member of an archive
 MAX_ARCHIVE_TOTAL_BYTES = 4096 * MEGABYTE  # read from one archive altogether
+MAX_ARCHIVE_RATIO = 200  # bytes read for each byte of the archive; pictures and numbers stay far below
+ARCHIVE_RATIO_FLOOR_BYTES = 256 * MEGABYTE  # read before that ratio counts: a few blank pictures shrink even more
+MAX_ARCHIVE_DIRECTORY_BYTES = 64 * MEGABYTE  # of the list of contents, which is read in one piece
+MAX_ARCHIVE_DEPTH = 64  # folders within folders
 
 # Labels
 MAX_CLASSES = 1_000

@@ -1,0 +1,92 @@
+"""Labels from the folders that files lie in."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Folder names that tell parts of a data set, not classes.
+PARTS = {
+    "train": "train",
+    "training": "train",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "dev": "validation",
+    "test": "test",
+    "testing": "test",
+}
+
+
+@dataclass(frozen=True)
+class FolderLabels:
+    """What folder names say about the files in them.
+
+    Attributes:
+        labels: one for each file, None where the folders give it none.
+        official_test: (n,) bool, files of a test set; None where there is none.
+        notes: sentences on what was guessed.
+    """
+
+    labels: tuple[str | None, ...]
+    official_test: NDArray[np.bool_] | None
+    notes: tuple[str, ...]
+
+
+def labels_from_folders(folders: Sequence[tuple[str, ...]]) -> FolderLabels:
+    """Read classes and a test set from folder names.
+
+    The class of a file is the innermost folder that it lies in. Folders that all files share say nothing and are left
+    out, at the top ("pictures/cat/1.png") as at the bottom ("cat/images/1.png"). Folders named "train" and "test"
+    above the classes are a split.
+
+    Args:
+        folders: for each file the folders that it lies in, outermost first.
+
+    >>> labels_from_folders([("set", "cat"), ("set", "dog")]).labels
+    ('cat', 'dog')
+    >>> labels_from_folders([("train", "cat"), ("test", "cat")]).labels
+    ('cat', 'cat')
+    """
+    paths = _without_shared(folders)
+    parts = [PARTS.get(path[0].strip().lower()) if path else None for path in paths]
+    notes: list[str] = []
+    is_test = None
+    if all(parts) and len(set(parts)) > 1:
+        paths = _without_shared([path[1:] for path in paths], top=False)
+        in_test = np.array([part == "test" for part in parts])
+        labelled = np.array([bool(path) for path in paths])
+        if "test" in parts and (labelled[in_test].any() or not labelled.any()):
+            is_test = in_test
+            notes.append(f"{in_test.sum():,} files in the test folder are kept as the test set.")
+        if "validation" in parts:
+            notes.append("Files in the validation folder are used with the training files; the split draws new ones.")
+    labels = tuple(path[-1] if path else None for path in paths)
+    classes = Counter(label for label in labels if label is not None)
+    twins = [names for names in _same_but_for_case(classes) if len(names) > 1]
+    notes += [
+        f"The folders {' and '.join(map(repr, names))} differ only in upper and lower case; they are separate classes."
+        for names in twins[:3]
+    ]
+    return FolderLabels(labels, is_test, tuple(notes))
+
+
+def _without_shared(folders: Sequence[tuple[str, ...]], *, top: bool = True) -> list[tuple[str, ...]]:
+    """Without the folders that all files share, at the top and (where others are left above) at the bottom."""
+    shared = len(os.path.commonprefix([list(path) for path in folders])) if top else 0
+    paths = [tuple(path[shared:]) for path in folders]
+    while paths and all(len(path) > 1 for path in paths) and len({path[-1] for path in paths}) == 1:
+        paths = [path[:-1] for path in paths]
+    return paths
+
+
+def _same_but_for_case(names: Counter[str]) -> list[list[str]]:
+    groups: dict[str, list[str]] = {}
+    for name in sorted(names):
+        groups.setdefault(name.casefold(), []).append(name)
+    return list(groups.values())
