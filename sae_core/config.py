@@ -20,7 +20,7 @@ Initialisation = Literal["auto", "xavier", "he", "lecun", "orthogonal"]
 Normalisation = Literal["none", "batch", "layer"]
 Optimiser = Literal["adam", "adamw", "sgd", "lbfgs"]
 Schedule = Literal["constant", "cosine", "one_cycle"]
-Pretraining = Literal["greedy", "joint", "greedy_then_joint", "none"]
+Pretraining = Literal["greedy", "joint", "none"]
 Scaling = Literal["auto", "standard", "min_max", "robust", "none"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
 
@@ -134,10 +134,11 @@ class StackConfig(_Settings):
         layers: one `LayerConfig` a level, from the input upwards; a plain number is the level's units.
         activation, loss, epochs, batch_size, learning_rate: of every level that does not set its own.
         pretraining: "greedy" trains level by level (Bengio et al. 2007); "joint" trains the same architecture as one
-            deep autoencoder; "greedy_then_joint" does one after the other; "none" leaves the initial weights.
-        joint_epochs: epochs of the joint phase; None: as many gradient steps as the greedy phases take together.
-        unrolled_epochs: epochs of fine-tuning of the reconstruction through the unrolled stack (Hinton & Salakhutdinov 2006).
-        softmax_epochs: epochs of the softmax classifiers on the frozen code of each level, and on the input.
+            deep autoencoder; "none" leaves the initial weights.
+        joint_epochs: epochs of the joint phase; None: as many gradient steps as the greedy phases would take together.
+        unrolled_epochs: epochs of fine-tuning of the reconstruction through the unrolled stack (Hinton & Salakhutdinov
+            2006); with "greedy" this is greedy first, then joint.
+        softmax_epochs, softmax_learning_rate: of the softmax classifiers on the frozen code of each level and on the input.
         fine_tune_epochs: epochs of supervised fine-tuning of the whole stack with its softmax.
         fine_tune_learning_rate, fine_tune_dropout, fine_tune_weight_decay, label_smoothing: of that phase.
         label_share: share of the training labels that the supervised phases may see, 0..1 (semi-supervised use).
@@ -162,6 +163,7 @@ class StackConfig(_Settings):
     joint_epochs: Epochs | None = None
     unrolled_epochs: Epochs = 0
     softmax_epochs: Epochs = 20
+    softmax_learning_rate: LearningRate = 1e-2
     fine_tune_epochs: Epochs = 10
     fine_tune_learning_rate: LearningRate = 1e-3
     fine_tune_dropout: Share = 0.2

@@ -45,8 +45,8 @@ class Phase:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Gradient steps of one epoch; the last batch may be smaller."""
-        return -(-self.rows // self.batch_size)
+        """Gradient steps of one epoch. The last batch may be smaller, but a single left-over row joins the one before."""
+        return max(1, -(-self.rows // self.batch_size) - (self.rows % self.batch_size == 1 and self.batch_size > 1))
 
 
 @dataclass(frozen=True)
@@ -84,9 +84,21 @@ class HistoryRow:
 
 @dataclass(frozen=True)
 class PhaseStarted:
-    """A phase begins (or goes on after a resume)."""
+    """A phase begins (or goes on after a resume).
+
+    Attributes:
+        plan: all phases.
+        device: where it trains: cpu, cuda or mps.
+    """
 
     phase: Phase
+    plan: tuple[Phase, ...]
+    device: str
+
+
+@dataclass(frozen=True)
+class StepTaken:
+    """After every batch: the moment to pause (do not pull) or to stop (close the generator)."""
 
 
 @dataclass(frozen=True)
@@ -166,4 +178,4 @@ class Finished:
     model: TrainedStack
 
 
-Event = PhaseStarted | Progress | EpochEnded | PreviewReady | PhaseEnded | CheckpointReached | Finished
+Event = PhaseStarted | StepTaken | Progress | EpochEnded | PreviewReady | PhaseEnded | CheckpointReached | Finished

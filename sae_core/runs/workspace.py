@@ -1,0 +1,156 @@
+"""The folder in which data sets and runs live, and in which a restarted program finds them again."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import shutil
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sae_core.config import StackConfig
+from sae_core.data.dataset import Dataset
+from sae_core.errors import ModelFileError, RunNotFoundError
+from sae_core.files import MANIFEST, storage_errors
+from sae_core.runs.datasets import describe_stored, read_dataset, write_dataset
+from sae_core.runs.run import Run, RunRecord, new_record
+
+_RUN_ID = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{6}")
+_FINGERPRINT = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class DatasetRecord:
+    """A stored data set, without its rows.
+
+    Attributes:
+        fingerprint: its name in the workspace.
+        stored: ISO 8601, UTC.
+        size_bytes: on disk.
+    """
+
+    fingerprint: str
+    name: str
+    kind: str
+    rows: int
+    n_features: int
+    n_classes: int
+    stored: str
+    size_bytes: int
+
+
+class Workspace:
+    """Data sets and runs in one folder.
+
+    Args:
+        root: made where it is missing.
+    """
+
+    def __init__(self, root: str | Path) -> None:
+        self.root = Path(root)
+
+    def save_dataset(self, data: Dataset) -> str:
+        """Store a data set under the hash of its content and choices; what is stored already is not written again.
+
+        Returns:
+            Its fingerprint.
+
+        Raises:
+            StorageError: it could not be written.
+        """
+        folder = self._dataset_folder(data.fingerprint)
+        if not (folder / MANIFEST).exists():
+            write_dataset(data, folder)
+        return data.fingerprint
+
+    def has_dataset(self, fingerprint: str) -> bool:
+        """Whether a data set is stored."""
+        return bool(_FINGERPRINT.fullmatch(fingerprint)) and (self._dataset_folder(fingerprint) / MANIFEST).exists()
+
+    def load_dataset(self, fingerprint: str) -> Dataset:
+        """Read a stored data set.
+
+        Raises:
+            RunNotFoundError: it is not there. ModelFileError: its files are damaged.
+        """
+        if not self.has_dataset(fingerprint):
+            raise RunNotFoundError("This data set is not in the workspace any more. Upload it again.")
+        return read_dataset(self._dataset_folder(fingerprint))
+
+    def datasets(self) -> list[DatasetRecord]:
+        """Stored data sets, newest first; damaged ones are left out."""
+        found = []
+        for folder in self._folders("datasets", _FINGERPRINT):
+            try:
+                about = describe_stored(folder)
+                counts = {name: int(about[name]) for name in ("rows", "n_features", "n_classes")}
+                names = {"name": str(about["name"]), "kind": str(about["kind"])}
+            except (ModelFileError, KeyError, TypeError, ValueError):
+                continue
+            stored = datetime.fromtimestamp(folder.stat().st_mtime, UTC).isoformat(timespec="seconds")
+            size = sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
+            found.append(DatasetRecord(fingerprint=folder.name, stored=stored, size_bytes=size, **counts, **names))
+        return sorted(found, key=lambda record: record.stored, reverse=True)
+
+    def delete_dataset(self, fingerprint: str) -> None:
+        """Remove a stored data set. Runs that were trained on it can then only be exported (see `runs_of`)."""
+        if self.has_dataset(fingerprint):
+            folder = self._dataset_folder(fingerprint)
+            with storage_errors(folder):
+                (folder / MANIFEST).unlink()
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def runs_of(self, fingerprint: str) -> list[RunRecord]:
+        """Runs that were trained on a data set."""
+        return [record for record in self.runs() if record.dataset_fingerprint == fingerprint]
+
+    def create_run(self, data: Dataset, config: StackConfig, name: str = "") -> Run:
+        """A new run, with its data set stored beside it.
+
+        Raises:
+            StorageError: it could not be written.
+        """
+        self.save_dataset(data)
+        now = datetime.now(UTC)
+        run = Run(self, f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}")
+        run.write_record(new_record(run.id, name, data, config))
+        return run
+
+    def runs(self) -> list[RunRecord]:
+        """Records of all runs, newest first; damaged ones are left out."""
+        found = []
+        for folder in self._folders("runs", _RUN_ID):
+            try:
+                found.append(Run(self, folder.name).record)
+            except (ModelFileError, RunNotFoundError):
+                continue
+        return sorted(found, key=lambda record: (record.created, record.id), reverse=True)
+
+    def run(self, run_id: str) -> Run:
+        """One run.
+
+        Raises:
+            RunNotFoundError: there is none of that id.
+        """
+        run = Run(self, run_id) if _RUN_ID.fullmatch(run_id) else None
+        if run is None or not (run.folder / "run.json").exists():
+            raise RunNotFoundError(f"There is no run {run_id[:40]!r} in this workspace. It may have been deleted.")
+        return run
+
+    def _dataset_folder(self, fingerprint: str) -> Path:
+        return self.root / "datasets" / fingerprint
+
+    def _folders(self, part: str, pattern: re.Pattern[str]) -> list[Path]:
+        folder = self.root / part
+        return [path for path in folder.iterdir() if pattern.fullmatch(path.name)] if folder.is_dir() else []
+
+
+def default_workspace() -> Workspace:
+    """The workspace named by SAE_WORKSPACE, else the folder that the system keeps for a user's data."""
+    if root := os.environ.get("SAE_WORKSPACE"):
+        return Workspace(root)
+    from platformdirs import user_data_path
+
+    return Workspace(user_data_path("stacked-autoencoder-explorer", appauthor=False))

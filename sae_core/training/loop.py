@@ -1,0 +1,180 @@
+"""The epochs and batches of one phase."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from sae_core.errors import DivergedError
+from sae_core.training.events import HistoryRow, Phase
+from sae_core.training.objective import Objective, Terms
+from sae_core.training.optimiser import build_optimiser, scheduled_rate
+
+if TYPE_CHECKING:
+    from sae_core.training.workbench import Workbench
+
+
+class PhaseLoop:
+    """One phase in training: its objective, optimiser, and the position inside it.
+
+    Attributes:
+        epoch: epochs that are complete.
+        batch: batches of the running epoch that are complete.
+        stopped_early: early stopping ended the phase.
+    """
+
+    def __init__(self, bench: Workbench, phase: Phase) -> None:
+        self.bench = bench
+        self.phase = phase
+        self.objective: Objective = bench.objective(phase)
+        self.objective.module.train()
+        self.parameters = list(self.objective.module.parameters())
+        self.optimiser = build_optimiser(
+            self.parameters, bench.config, phase.learning_rate, self.objective.weight_decay
+        )
+        self.epoch, self.batch = 0, 0
+        self.order: Tensor | None = None  # (rows,) of the running epoch
+        self.sums = [0.0, 0.0, 0.0, 0.0]  # of the running epoch: loss, penalty, correct, rows
+        self.rate = phase.learning_rate
+        self.stopped_early = False
+        self.best_loss, self.best_epoch = math.inf, 0
+        self.best: dict[str, Tensor] = {}
+        bench.restore_loop(self)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no epoch is left."""
+        return self.stopped_early or self.epoch >= self.phase.epochs
+
+    @property
+    def epoch_position(self) -> float:
+        """Epochs done, with fraction."""
+        return self.epoch + self.batch / self.phase.steps_per_epoch
+
+    def begin_epoch(self) -> None:
+        """Shuffle, unless a resumed epoch is already under way."""
+        if self.order is None:
+            order = torch.randperm(self.phase.rows, generator=self.bench.generator)
+            self.order, self.batch, self.sums = order.to(self.bench.device), 0, [0.0, 0.0, 0.0, 0.0]
+
+    def steps(self) -> Iterator[tuple[float, int]]:
+        """Train the batches that the epoch still has, yielding each one's loss per row and its number of rows."""
+        assert self.order is not None
+        full_batch = self.bench.config.optimiser == "lbfgs"
+        last = self.phase.steps_per_epoch - 1
+        while self.batch <= last:
+            start = self.batch * self.phase.batch_size
+            batch = self.order[start:] if self.batch == last else self.order[start : start + self.phase.batch_size]
+            self._set_rate()
+            terms = self._full_step(batch) if full_batch else self._step(batch)
+            loss = self._account(terms, len(batch))
+            self.batch += 1
+            yield loss, len(batch)
+
+    def end_epoch(self, seconds: float) -> HistoryRow:
+        """Validate, note the epoch, and decide whether the phase goes on."""
+        loss, penalty, correct, rows = self.sums
+        validation_loss, validation_accuracy = self.objective.validation()
+        self.epoch += 1
+        self.order, self.batch = None, 0
+        position = self.bench.position
+        row = HistoryRow(
+            phase=self.phase.kind,
+            level=self.phase.level,
+            epoch=self.epoch,
+            step=position.step,
+            samples=position.samples,
+            seconds=seconds,
+            train_loss=loss / rows,
+            penalty=penalty / rows,
+            validation_loss=validation_loss if math.isfinite(validation_loss) else math.nan,
+            train_accuracy=correct / rows if self.phase.loss == "cross_entropy" else math.nan,
+            validation_accuracy=validation_accuracy,
+            learning_rate=self.rate,
+        )
+        self.bench.history.append(row)
+        self._judge(row)
+        return row
+
+    def finish(self) -> None:
+        """Take the best weights back where early stopping watched, and hand the result on."""
+        if self.best:
+            self.objective.module.load_state_dict(self.best)
+        self.objective.module.eval()
+        self.objective.finish()
+
+    def _judge(self, row: HistoryRow) -> None:
+        patience = self.bench.config.early_stopping
+        if patience is None:
+            return
+        watched = row.train_loss if math.isnan(row.validation_loss) else row.validation_loss
+        if watched < self.best_loss:
+            self.best_loss, self.best_epoch = watched, self.epoch
+            self.best = {name: value.detach().clone() for name, value in self.objective.module.state_dict().items()}
+        self.stopped_early = self.epoch - self.best_epoch >= patience and self.epoch < self.phase.epochs
+
+    def _set_rate(self) -> None:
+        config = self.bench.config
+        if config.schedule == "constant" or config.optimiser == "lbfgs":
+            return
+        per_epoch = self.phase.steps_per_epoch
+        step = self.epoch * per_epoch + self.batch
+        self.rate = scheduled_rate(config.schedule, self.phase.learning_rate, step, self.phase.epochs * per_epoch)
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.rate
+
+    def _step(self, batch: Tensor) -> Terms:
+        terms = self.objective.terms(batch)
+        self.optimiser.zero_grad(set_to_none=True)
+        (terms.loss if terms.penalty is None else terms.loss + terms.penalty).backward()
+        self._clip()
+        self.optimiser.step()
+        return terms
+
+    def _full_step(self, batch: Tensor) -> Terms:
+        """One L-BFGS iteration. Its line search evaluates the objective several times, always with the same noise."""
+        noise = self.objective.noise.get_state()
+        decay = self.objective.weight_decay
+        seen: list[Terms] = []
+
+        def evaluate() -> Tensor:
+            self.objective.noise.set_state(noise)
+            self.optimiser.zero_grad(set_to_none=True)
+            terms = self.objective.terms(batch)
+            total = terms.loss if terms.penalty is None else terms.loss + terms.penalty
+            if decay:
+                total = total + 0.5 * decay * torch.stack([p.square().sum() for p in self.parameters]).sum()
+            total.backward()
+            self._clip()
+            seen.append(terms)
+            return total
+
+        self.optimiser.step(evaluate)
+        return seen[0]
+
+    def _clip(self) -> None:
+        if self.bench.config.gradient_clip is not None:
+            torch.nn.utils.clip_grad_norm_(self.parameters, self.bench.config.gradient_clip)
+
+    def _account(self, terms: Terms, rows: int) -> float:
+        loss = terms.loss.item()
+        penalty = 0.0 if terms.penalty is None else terms.penalty.item()
+        if not math.isfinite(loss + penalty):
+            raise DivergedError(
+                f"The loss became {loss + penalty} in {self.phase.title}, epoch {self.epoch + 1}, batch {self.batch + 1}. "
+                "Choose a smaller learning rate or limit the gradient, and start again; the last good checkpoint is kept.",
+                phase=self.phase.title,
+                epoch=self.epoch + 1,
+                step=self.batch + 1,
+            )
+        correct = 0.0 if terms.correct is None else float(terms.correct.item())
+        for i, value in enumerate((loss * rows, penalty * rows, correct, rows)):
+            self.sums[i] += value
+        position = self.bench.position
+        position.step += 1
+        position.samples += rows
+        return loss

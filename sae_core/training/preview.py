@@ -1,0 +1,59 @@
+"""A few held-out rows as the stack gives them back while it learns."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from sae_core.data.dataset import Dataset
+from sae_core.training.events import Phase, PreviewReady
+
+if TYPE_CHECKING:
+    from sae_core.training.workbench import Workbench
+
+PREVIEW_ROWS = 10
+PREVIEW_EVERY = 0.5  # seconds
+
+
+def preview_rows(data: Dataset, count: int = PREVIEW_ROWS) -> NDArray[np.int64]:
+    """Held-out rows to watch, one of each class first: (at most `count`,) row numbers, the same every time."""
+    split = data.split
+    rows = np.random.default_rng(0).permutation(split.validation if len(split.validation) else split.held_out())
+    codes = data.class_codes[rows]
+    first_of_class = np.sort(np.unique(codes, return_index=True)[1])
+    others = np.setdiff1d(np.arange(len(rows)), first_of_class)
+    chosen = np.concatenate([first_of_class, others])[:count]
+    return rows[chosen[np.argsort(codes[chosen], kind="stable")]]
+
+
+class Preview:
+    """Decodes the watched rows from the level in training, at most twice a second. Draws no random number."""
+
+    def __init__(self, bench: Workbench) -> None:
+        self._bench = bench
+        self._rows = preview_rows(bench.data)
+        self._x = torch.from_numpy(bench.preparation.transform(bench.data.take(self._rows))).to(bench.device)
+        self._last = 0.0
+
+    def if_due(self, phase: Phase, epoch: int) -> Iterator[PreviewReady]:
+        """A preview, unless the last one is too recent."""
+        if time.perf_counter() - self._last >= PREVIEW_EVERY:
+            yield from self.now(phase, epoch)
+
+    def now(self, phase: Phase, epoch: int) -> Iterator[PreviewReady]:
+        """A preview. Supervised phases do not change reconstructions, so there is none for them."""
+        if phase.kind in ("softmax", "fine_tune"):
+            return
+        network = self._bench.network
+        was_training = network.training
+        network.eval()
+        with torch.inference_mode():
+            x = network.decode(network.encode(self._x, phase.level), phase.level).cpu().numpy()
+        network.train(was_training)
+        self._last = time.perf_counter()
+        yield PreviewReady(phase, self._rows, phase.level, self._bench.preparation.inverse_transform(x), epoch)

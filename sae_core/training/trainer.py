@@ -1,0 +1,129 @@
+"""Training as a generator of events. It knows no thread, no file and no page; whoever pulls it owns the time."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+
+from sae_core.config import StackConfig
+from sae_core.data.dataset import Dataset
+from sae_core.errors import MemoryExhaustedError, SaeError
+from sae_core.model.trained import TrainedStack
+from sae_core.training.events import (
+    CheckpointReached,
+    EpochEnded,
+    Event,
+    Finished,
+    Phase,
+    PhaseEnded,
+    PhaseStarted,
+    StepTaken,
+)
+from sae_core.training.loop import PhaseLoop
+from sae_core.training.pace import Pace, Stopwatch
+from sae_core.training.preview import Preview
+from sae_core.training.state import TrainingState
+from sae_core.training.workbench import Workbench
+
+
+def train(
+    data: Dataset,
+    config: StackConfig,
+    *,
+    resume: TrainingState | None = None,
+    checkpoint_due: Callable[[], bool] | None = None,
+) -> Iterator[Event]:
+    """Train a stack, level by level, as a generator.
+
+    Between two events nothing happens: not pulling is a pause, closing is a stop. There is an event after every batch.
+
+    Args:
+        data: trained on its training rows; its validation rows give the validation losses.
+        config: of the stack.
+        resume: go on from there; on the same CPU the result equals that of an uninterrupted training bit for bit.
+        checkpoint_due: asked after every batch; True asks for a `CheckpointReached`. One follows each phase anyway.
+
+    Yields:
+        PhaseStarted, then StepTaken, Progress, PreviewReady, EpochEnded ..., PhaseEnded, CheckpointReached for each
+        phase; Finished with the model at last.
+
+    Raises:
+        ConfigError: the settings do not fit the data. DivergedError: the loss became NaN or infinite.
+        MemoryExhaustedError: no memory was left. ModelFileError: `resume` is of another training.
+
+    >>> import sae_core as sae
+    >>> events = list(train(sae.load_sample("iris"), StackConfig(layers=[3, 2], epochs=2)))
+    >>> type(events[-1]).__name__
+    'Finished'
+    """
+    with _memory_errors():
+        bench = Workbench(data, config, resume)
+        yield from _plan(bench, checkpoint_due or (lambda: False))
+
+
+def fit(data: Dataset, config: StackConfig) -> TrainedStack:
+    """Train a stack and return it: `train`, drained.
+
+    >>> import sae_core as sae
+    >>> fit(sae.load_sample("iris"), StackConfig(layers=[3, 2], epochs=2)).units
+    (3, 2)
+    """
+    for event in train(data, config):
+        if isinstance(event, Finished):
+            return event.model
+    raise SaeError("Training ended without a model. This is a bug; please report it with the settings used.")
+
+
+def _plan(bench: Workbench, checkpoint_due: Callable[[], bool]) -> Iterator[Event]:
+    watch = Stopwatch(bench.position.seconds)
+    pace = Pace(bench.phases, bench.n_inputs, bench.config)
+    preview = Preview(bench)
+    while bench.position.phase < len(bench.phases):
+        phase = bench.phases[bench.position.phase]
+        yield from watch.pausing([PhaseStarted(phase, bench.phases, bench.device.type)])
+        if phase.index == 0 and not bench.position.epoch:
+            yield from watch.pausing(preview.now(phase, 0))
+        yield from watch.pausing(_phase(bench, phase, pace, watch, preview, checkpoint_due))
+    yield Finished(bench.trained())
+
+
+def _phase(
+    bench: Workbench,
+    phase: Phase,
+    pace: Pace,
+    watch: Stopwatch,
+    preview: Preview,
+    checkpoint_due: Callable[[], bool],
+) -> Iterator[Event]:
+    loop = PhaseLoop(bench, phase)
+    while not loop.is_over:
+        loop.begin_epoch()
+        for loss, rows in loop.steps():
+            yield StepTaken()
+            if progress := pace.after_step(phase, loop, loss, rows, watch.seconds):
+                yield progress
+                yield from preview.if_due(phase, loop.epoch + 1)
+            if checkpoint_due():
+                yield CheckpointReached(bench.state(loop, watch.seconds))
+        row = loop.end_epoch(watch.seconds)
+        yield EpochEnded(phase, row)
+        yield from preview.if_due(phase, loop.epoch)
+    loop.finish()
+    bench.advance(watch.seconds)
+    yield from preview.now(phase, loop.epoch)
+    yield PhaseEnded(phase, loop.stopped_early)
+    yield CheckpointReached(bench.state(None, watch.seconds))
+
+
+@contextlib.contextmanager
+def _memory_errors() -> Iterator[None]:
+    """Name the lack of memory, which torch reports in two ways and Python in a third."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        text = str(error).lower()
+        if isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text:
+            raise MemoryExhaustedError(
+                "There is not enough memory for this stack. Choose fewer units, a smaller batch or fewer rows, then resume or start again."
+            ) from error
+        raise
