@@ -35,6 +35,7 @@ from sae_core.data.pictures import (
     prepare_picture,
     quiet,
     read_header,
+    usual_top,
 )
 from sae_core.errors import TooLargeError, UnreadableFileError, UnsafeFileError
 
@@ -391,8 +392,7 @@ def _scale_open(matrix: NDArray[np.float32], is_open: NDArray[np.bool_]) -> list
     low = min(float(matrix[row].min()) for row in rows)
     high = max(float(matrix[row].max()) for row in rows)
     start = min(low, 0.0)
-    # Values with a usual top keep it, so that a dark set stays dark; others are stretched to their own range.
-    top = next((top for top in (1.0, 255.0, 65535.0) if low >= 0 and high <= top), high)
+    top = usual_top(high) if low >= 0 else high
     for row in rows:
         matrix[row] = np.float32(0) if top == start else (matrix[row] - start) / (top - start)
     np.clip(matrix, 0, 1, out=matrix)

@@ -332,6 +332,17 @@ def _decoded_as(content: bytes, raw_mode: str) -> NDArray[np.uint8]:
     return np.asarray(image)
 
 
+def usual_top(high: float) -> float:
+    """The value that stands for white in a set whose largest value is `high`.
+
+    1, 255 or 65535 where the values come near it, so that a dark set stays dark; otherwise the largest value itself.
+
+    >>> usual_top(0.3), usual_top(250), usual_top(16)
+    (1.0, 255.0, 16)
+    """
+    return next((top for top, least in ((1.0, 0.0), (255.0, 128.0), (65535.0, 32768.0)) if least <= high <= top), high)
+
+
 def fit_values(values: NDArray[np.float32], height: int, width: int, fit: Fit) -> NDArray[np.float32]:
     """Bring (h, w, c) float32 values to (height, width, c)."""
     planes = [Image.fromarray(np.ascontiguousarray(values[:, :, c])) for c in range(values.shape[2])]

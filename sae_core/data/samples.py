@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-import gzip
+import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import resources
@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sae_core.data.archive import Entry
 from sae_core.data.dataset import Column, Dataset, SplitOptions
-from sae_core.data.idx import parse_idx
+from sae_core.data.stored import open_stored
 from sae_core.errors import DataError
 
 
@@ -167,8 +168,11 @@ def _mnist(title: str, source: str) -> Dataset:
 
 
 def _shipped(name: str) -> NDArray[Any]:
-    content = resources.files("sae_core.data").joinpath("mnist", name).read_bytes()
-    return parse_idx(gzip.decompress(content), name)
+    file = resources.files("sae_core.data").joinpath("mnist", name)
+    stored = open_stored(Entry(name, lambda: io.BytesIO(file.read_bytes())))
+    if stored is None:
+        raise DataError(f"{name}, which comes with the program, is damaged. Install the program again.")
+    return stored.read()
 
 
 def _digits(title: str, source: str) -> Dataset:
