@@ -54,6 +54,7 @@ install: venv
 
 install-dev: venv
 	$(call install_requirements,requirements-dev.txt requirements.txt,dev)
+	@cat requirements.txt | cksum > .venv/.installed-run  # they are among them
 
 .PHONY: venv
 venv:
