@@ -15,7 +15,7 @@ MAX_UPLOAD_BYTES = 1024 * MEGABYTE  # also server.maxUploadSize in .streamlit/co
 # Tables
 MAX_TABLE_COLUMNS = 5_000  # of the file; wider files are named before they are parsed whole
 MAX_TABLE_ROWS = 10_000_000
-MAX_PREPARED_FEATURES = 20_000  # after one-hot encoding
+MAX_PREPARED_FEATURES = 50_000  # after one-hot encoding; colour pictures of 128 x 128 are 49,152
 MAX_PREPARED_BYTES = 4096 * MEGABYTE  # the float32 matrix that training keeps in memory
 MAX_CATEGORIES = 50  # further values of a category column go to "other"
 MAX_TABLE_BYTES = 4096 * MEGABYTE  # of text after decompression: a gzip bomb ends here

@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -20,7 +20,7 @@ from sae_core.limits import MAX_CLASSES
 DatasetKind = Literal["table", "images", "arrays"]
 ColumnKind = Literal["numeric", "category", "date", "boolean"]
 SplitName = Literal["train", "validation", "test"]
-Features = pd.DataFrame | NDArray[np.float32]
+Features: TypeAlias = pd.DataFrame | NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -206,7 +206,7 @@ def natural_order(value: int | str) -> tuple[tuple[int, int, str], ...]:
     """Sort key in which "class 9" comes before "class 10" and numbers come before words."""
     if isinstance(value, int):
         return ((0, value, ""),)
-    return tuple((0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.findall(r"\d+|\D+", value))
+    return tuple((0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.findall(r"\d{1,18}|\D+", value))
 
 
 def draw_split(
