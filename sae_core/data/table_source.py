@@ -236,6 +236,9 @@ class _Bounded(io.RawIOBase):
         buffer[: len(content)] = content
         return len(content)
 
+    def tell(self) -> int:
+        return self._total
+
     def close(self) -> None:
         if not self.closed:
             self._stream.close()

@@ -1,0 +1,208 @@
+"""Cells of a table, from text to numbers, dates and truth values: whole columns at once, as Arrow arrays of strings."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+# Words that stand for "no value" in a feature column. Labels keep every word as it is written.
+MISSING_WORDS = frozenset(
+    ["na", "n/a", "#n/a", "#n/a n/a", "nan", "-nan", "null", "<na>", "nat", "?", "-", "--", "—", ".", "..", "...", "missing"]  # noqa: RUF001
+    + ["#null!", "#div/0!", "#value!", "#ref!", "#name?", "#num!", "(null)", "\\n", "n.a.", "n.a", "none", "nil", "not available", "k.a.", "k. a."]
+)
+# In a column of categories these may be values ("None" pools, "-" ratings): there, only words that cannot be are missing.
+MISSING_CATEGORIES = frozenset(["na", "n/a", "#n/a", "nan", "null", "<na>", "?", "#null!", "#div/0!", "#value!", "#ref!", "(null)", "\\n"])
+
+TRUTHS: tuple[tuple[str, str], ...] = (("true", "false"), ("yes", "no"), ("t", "f"), ("y", "n"), ("on", "off"), ("wahr", "falsch"), ("ja", "nein"), ("oui", "non"), ("vrai", "faux"))
+
+_CURRENCY = "$€£¥₹₽₩₺"
+_BLANKS = " \u00a0\u202f\u2009"
+_PLAIN = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,4})?")
+_INFINITE = re.compile(r"[+-]?(inf|infinity|∞)", re.IGNORECASE)
+_CODE = re.compile(r"0\d+")
+
+# Date formats in the order in which they are tried; those of one shape differ only in day or month first.
+_MONTH_FIRST = ("%m/%d/%Y", "%m-%d-%Y", "%m.%d.%Y", "%m/%d/%y", "%m-%d-%y")
+_DAY_FIRST = ("%d/%m/%Y", "%d-%m-%Y", "%d.%m.%Y", "%d/%m/%y", "%d-%m-%y", "%d.%m.%y")
+_OTHER = (
+    "%Y/%m/%d", "%Y.%m.%d", "%Y-%m", "%Y/%m", "%d-%b-%Y", "%d-%b-%y", "%d %b %Y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y", "%b %d %Y",
+    "%B %d %Y", "%d. %B %Y", "%d%b%Y", "%b-%Y", "%b %Y", "%B %Y", "%Y年%m月%d日", "%a, %d %b %Y", "%A, %d %B %Y", "%A, %B %d, %Y",
+)
+_TIMES = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p", ", %H:%M", "T%H:%M:%S", " %H:%M:%S %z", " %H:%M:%S GMT")
+_ISO = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}([.,]\d{1,9})?)?( ?(Z|[+-]\d{2}(:?\d{2})?))?)?")
+ISO = "ISO8601"
+COMPACT = "%Y%m%d"
+
+
+def number(text: str, decimal: str = ".", thousands: str = "") -> float | None:
+    """The number that a cell states, or None.
+
+    Signs (also − and accounting brackets), currency signs and a per cent sign may stand around it: "50%" is 50.
+
+    >>> number("1,234.5", thousands=","), number("(3)"), number("50 %"), number("1_000")
+    (1234.5, -3.0, 50.0, None)
+    """
+    text = text.strip().replace("\u2212", "-")
+    if _INFINITE.fullmatch(text):
+        return float(text.replace("∞", "inf"))
+    if len(text) > 400 or not any(letter.isdecimal() for letter in text):
+        return None
+    sign = 1.0
+    if text[0] == "(" and text[-1] == ")":
+        text, sign = text[1:-1], -1.0
+    text = text.strip(_CURRENCY + _BLANKS + "%")
+    if text[:1] in ("-", "+"):
+        rest = text[1:].strip(_CURRENCY + _BLANKS)
+        if rest[:1] in ("-", "+"):
+            return None
+        sign, text = (-sign if text[0] == "-" else sign), rest
+    text = _without_thousands(text, decimal, thousands)
+    if decimal != "." and text.count(decimal) <= 1 and not ("." in text and decimal in text):
+        text = text.replace(decimal, ".")
+    if not text.isascii() or not _PLAIN.fullmatch(text):
+        return None
+    return sign * float(text)
+
+
+def _without_thousands(text: str, decimal: str, thousands: str) -> str:
+    if not thousands:
+        return text
+    mark = f"[{_BLANKS}]" if thousands == " " else re.escape(thousands)
+    head, dot, tail = text.partition(decimal)
+    if re.fullmatch(rf"\d{{1,3}}({mark}\d{{3}})+", head) or (thousands == "," and re.fullmatch(r"\d{1,2}(,\d\d)+,\d{3}", head)):
+        return re.sub(mark, "", head) + dot + tail
+    return text
+
+
+def parse_numbers(values: Any, decimal: str, thousands: str) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Numbers of a column.
+
+    Args:
+        values: (n,) Arrow array of strings, null where a cell is empty.
+
+    Returns:
+        (n,) float64, NaN where a cell is missing or no number (infinite cells stay infinite), and (n,) whether the cell is
+        neither a number nor a word for "missing".
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if decimal == ".":
+        try:
+            return _as_float(pc.cast(values, pa.float64())), np.zeros(len(values), dtype=np.bool_)
+        except pa.ArrowInvalid:
+            pass
+    coded = pc.dictionary_encode(values)
+    found = [_number_or_missing(text, decimal, thousands) for text in coded.dictionary.to_pylist()]
+    table = np.array([np.nan if value is None else value for value in found] + [np.nan])
+    bad = np.array([value is None for value in found] + [False])
+    codes = pc.fill_null(coded.indices, len(found)).to_numpy(zero_copy_only=False)
+    return table[codes], bad[codes]
+
+
+def _as_float(values: Any) -> NDArray[np.float64]:
+    numbers: NDArray[np.float64] = values.to_numpy(zero_copy_only=False)
+    return numbers
+
+
+def _number_or_missing(text: str, decimal: str, thousands: str) -> float | None:
+    """A number, NaN for a word that stands for "missing", None for anything else."""
+    value = number(text, decimal, thousands)
+    return np.nan if value is None and text.strip().lower() in MISSING_WORDS else value
+
+
+def is_code(text: str) -> bool:
+    """Whether digits are a code rather than a number: "007" is, "0" and "0.7" are not."""
+    return _CODE.fullmatch(text) is not None
+
+
+def map_words(values: Any, function: Callable[[str], Any], missing: Any, dtype: Any) -> NDArray[Any]:
+    """(n,) `function` of each cell, called once for each different one; `missing` where a cell is empty."""
+    import pyarrow.compute as pc
+
+    coded = pc.dictionary_encode(values)
+    words = coded.dictionary.to_pylist()
+    table = np.empty(len(words) + 1, dtype=dtype)
+    table[:-1] = [function(word) for word in words] if words else []
+    table[-1] = missing
+    result: NDArray[Any] = table[pc.fill_null(coded.indices, len(words)).to_numpy(zero_copy_only=False)]
+    return result
+
+
+def guess_date_format(words: Iterable[str], *, day_first: bool = False, allow_compact: bool = False) -> str | None:
+    """The format in which (nearly) all of some different cells are dates, or None.
+
+    Where day and month cannot be told apart, `day_first` decides. Eight digits are a date only with `allow_compact`.
+    """
+    sample = [word.strip() for word in words]
+    sample = [word for word in sample if word and word.lower() not in MISSING_WORDS][:500]
+    if not sample:
+        return None
+    wanted = 0.95 * len(sample)
+    if sum(_ISO.fullmatch(word) is not None for word in sample) >= wanted:
+        return ISO if _share(sample, ISO) >= wanted else None
+    if allow_compact and sum(re.fullmatch(r"(19|20)\d{6}", word) is not None for word in sample) >= wanted:
+        return COMPACT if _share(sample, COMPACT) >= wanted else None
+    if sum(re.search(r"\d", word) is not None and re.search(r"[/\-. ]|年|[A-Za-z]{3}", word) is not None for word in sample) < wanted:
+        return None
+    if any(len(word) > 40 for word in sample) or sum(re.fullmatch(r"[+-]?[\d.]+", word) is not None and word.count(".") < 2 for word in sample) > 0:
+        return None
+    first, second = (_DAY_FIRST, _MONTH_FIRST) if day_first else (_MONTH_FIRST, _DAY_FIRST)
+    for day in (*_OTHER, *first, *second):
+        for time in _TIMES:
+            if _fits(day + time, sample[0]) and _share(sample, day + time) >= wanted:
+                return day + time
+    return None
+
+
+def parse_dates(values: Any, date_format: str) -> tuple[NDArray[np.datetime64], NDArray[np.bool_]]:
+    """Dates of a column.
+
+    Returns:
+        (n,) datetime64[us] in UTC, NaT where a cell is missing or no date, and (n,) whether the cell is neither a date nor a
+        word for "missing".
+    """
+    import pyarrow.compute as pc
+
+    coded = pc.dictionary_encode(values)
+    words = coded.dictionary.to_pylist()
+    stamps = np.append(_to_dates(words, date_format), np.datetime64("NaT", "us"))
+    bad = np.isnat(stamps) & np.array([word.strip().lower() not in MISSING_WORDS for word in words] + [False], dtype=np.bool_)
+    codes = pc.fill_null(coded.indices, len(words)).to_numpy(zero_copy_only=False)
+    return stamps[codes], bad[codes]
+
+
+def _to_dates(words: list[str], date_format: str) -> NDArray[np.datetime64]:
+    if not words:
+        return np.zeros(0, dtype="datetime64[us]")
+    cells = pd.Series([word.strip() for word in words], dtype=object)
+    if date_format == ISO:
+        cells = cells.str.replace(",", ".", regex=False)
+    with_zone = date_format == ISO or "%z" in date_format
+    stamps = pd.to_datetime(cells, format=date_format, errors="coerce", utc=with_zone)
+    if with_zone:
+        stamps = stamps.dt.tz_localize(None)
+    result: NDArray[np.datetime64] = stamps.to_numpy(dtype="datetime64[us]")
+    return result
+
+
+def _share(words: list[str], date_format: str) -> int:
+    return int((~np.isnat(_to_dates(words, date_format))).sum())
+
+
+@lru_cache(maxsize=4096)
+def _fits(date_format: str, word: str) -> bool:
+    return not bool(np.isnat(_to_dates([word], date_format))[0])
+
+
+def truth_words(words: Iterable[str]) -> tuple[str, str] | None:
+    """The pair (true, false), in lower case, that all of some different cells belong to, or None."""
+    lower = {word.strip().lower() for word in words}
+    lower -= MISSING_CATEGORIES
+    return next((pair for pair in TRUTHS if lower == set(pair)), None)

@@ -1,0 +1,426 @@
+"""How a text table is written: encoding, delimiter, decimal mark, header line. Guessed from its first lines."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import re
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from sae_core.data.cells import MISSING_WORDS, guess_date_format, number
+from sae_core.data.table_source import Scan
+from sae_core.errors import DataError, UnreadableFileError
+
+DELIMITERS = (",", ";", "\t", "|", " ", ":", "^", "~", "\x01")
+_BOMS = (
+    (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_SAMPLE_ROWS = 300
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How a text table is written. What is None is guessed.
+
+    Attributes:
+        delimiter: one character between cells; " " means any run of blanks.
+        encoding: a name that Python knows, e.g. "utf-8" or "gb18030".
+        decimal: "." or ",".
+        thousands: mark between groups of three digits: ",", ".", " ", "'" or "" for none.
+        header: whether the first line of the table names the columns.
+        skip_rows: lines before the table (a title, comments, a `sep=` line).
+        quote: '"', "'" or "" for none.
+    """
+
+    delimiter: str | None = None
+    encoding: str | None = None
+    decimal: str | None = None
+    thousands: str | None = None
+    header: bool | None = None
+    skip_rows: int | None = None
+    quote: str | None = None
+
+
+@dataclass(frozen=True)
+class FullDialect(Dialect):
+    """A `Dialect` with nothing left open."""
+
+    delimiter: str = ","
+    encoding: str = "utf-8"
+    decimal: str = "."
+    thousands: str = ""
+    header: bool = True
+    skip_rows: int = 0
+    quote: str = '"'
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What the first lines tell about a text table.
+
+    Attributes:
+        dialect: complete.
+        header: the header's cells as written; empty without a header.
+        width: cells of a row.
+        row_names: rows have one cell more than the header: their first is the row's name.
+        notes: what was noticed, for people.
+    """
+
+    dialect: FullDialect
+    header: tuple[str, ...]
+    width: int
+    row_names: bool
+    notes: tuple[str, ...]
+
+
+def check_dialect(dialect: Dialect) -> None:
+    """Refuse a dialect that no file can have.
+
+    Raises:
+        DataError: the message names the setting.
+    """
+    problems = {
+        "delimiter": dialect.delimiter is not None and (len(dialect.delimiter) != 1 or dialect.delimiter in '\r\n"\0'),
+        "decimal": dialect.decimal not in (None, ".", ","),
+        "thousands": dialect.thousands not in (None, "", ",", ".", " ", "'", "_"),
+        "quote": dialect.quote not in (None, "", '"', "'"),
+        "skip_rows": dialect.skip_rows is not None and not 0 <= dialect.skip_rows <= 100_000,
+    }
+    for name, wrong in problems.items():
+        if wrong:
+            raise DataError(f"The {name} {getattr(dialect, name)!r} is not possible for a table. Choose another.")
+    if dialect.decimal is not None and dialect.decimal == dialect.thousands:
+        raise DataError("The decimal mark and the thousands mark cannot be the same. Change one of them.")
+    if dialect.encoding is not None:
+        try:
+            if not codecs.lookup(dialect.encoding)._is_text_encoding:  # type: ignore[attr-defined]
+                raise LookupError
+        except (LookupError, ValueError):
+            raise DataError(f"There is no text encoding {dialect.encoding!r}. Choose e.g. utf-8, latin-1 or gb18030.") from None
+
+
+def guess_encoding(head: bytes, found: Scan) -> str:
+    """The encoding of a text, from its first bytes and a scan of the whole."""
+    for bom, name in _BOMS:
+        if head.startswith(bom):
+            return name
+    sample = head[:4096]
+    if len(sample) >= 4 and sample.count(0) > len(sample) // 5:
+        even, odd = sample[::2].count(0), sample[1::2].count(0)
+        if max(even, odd) > 0.6 * (len(sample) // 2) and min(even, odd) < 0.1 * max(even, odd):
+            return "utf-16-be" if even > odd else "utf-16-le"
+    if found.is_utf8:
+        return "utf-8"
+    return _guess_eight_bit(found.odd_sample)
+
+
+def _guess_eight_bit(sample: bytes) -> str:
+    """An encoding for text that is not UTF-8: double-byte ones by their pairs, single-byte ones by their letters."""
+    runs = re.findall(rb"[\x80-\xff]+", sample)
+    odd = sum(map(len, runs))
+    paired = sum(len(run) for run in runs if len(run) % 2 == 0)
+    if paired > 0.7 * odd or sum(len(run) > 1 for run in runs) > 0.5 * len(runs):
+        best = max(("gb18030", "big5", "shift_jis", "euc_jp", "euc_kr"), key=lambda name: _plausible(sample, name))
+        if _plausible(sample, best) > 0.6:
+            return best
+    single = max(("cp1252", "cp1250", "cp1251", "iso8859-15", "koi8-r", "cp1253", "mac_roman", "cp437"), key=lambda name: _plausible(sample, name))
+    return single if _plausible(sample, single) > 0 else "latin-1"
+
+
+# Letters that are common where an encoding is the right one.
+_COMMON = {
+    "cp1252": "éèêàâäöüßçñóíáúãõôåæøëïîûùÄÖÜÉÅØ°µ€£’“”–—·½×±",  # noqa: RUF001
+    "iso8859-15": "éèàäöüßçñ€",
+    "cp1250": "ěščřžýáíéůúďťňąćęłńóśźżőűăîâșțŠČŘŽŁŚŻ",
+    "cp1251": "оеаинтсрвлкмдпуяызьбгчйхжшюцщэфО",  # noqa: RUF001
+    "koi8-r": "оеаинтсрвлкмдпуяызьбгчйхжшюцщэфО",  # noqa: RUF001
+    "cp1253": "αοιετσνηυρπκμλςωάίόέήύώγδ",  # noqa: RUF001
+    "mac_roman": "éèêàâäöüßçñóíáúÉ",
+    "cp437": "éèêàâäöüßçñóíáú",
+}
+_PREFERENCE = {"cp1252": 1.0, "cp1251": 0.99, "cp1250": 0.9, "cp1253": 0.95, "koi8-r": 0.93, "iso8859-15": 0.85, "mac_roman": 0.7, "cp437": 0.6}
+
+
+def _plausible(sample: bytes, encoding: str) -> float:
+    """0..1: how much the bytes above 127 look like text in an encoding; 0 where they cannot be."""
+    try:
+        text = sample.decode(encoding)
+    except UnicodeDecodeError as error:
+        if error.start < len(sample) - 4:
+            return 0.0
+        text = sample[: error.start].decode(encoding, "ignore")
+    high = [letter for letter in text if ord(letter) > 127]
+    if not high:
+        return 0.0
+    if encoding in _COMMON:
+        return _PREFERENCE[encoding] * sum(letter in _COMMON[encoding] for letter in high) / len(high)
+    ranges = {
+        "gb18030": lambda c: "\u4e00" <= c <= "\u9fff" and _in(c, "gb2312"),
+        "big5": lambda c: "\u4e00" <= c <= "\u9fff",
+        "shift_jis": lambda c: "\u3040" <= c <= "\u30ff" or "\u4e00" <= c <= "\u9fff",
+        "euc_jp": lambda c: "\u3040" <= c <= "\u30ff" or "\u4e00" <= c <= "\u9fff",
+        "euc_kr": lambda c: "\uac00" <= c <= "\ud7a3",
+    }
+    kana = sum("\u3040" <= letter <= "\u30ff" for letter in high)
+    share = sum(ranges[encoding](letter) or letter in "、。，：（）・「」" for letter in high) / len(high)  # noqa: RUF001
+    return share * (0.9 if encoding in ("shift_jis", "euc_jp") and not kana else 1.0) * (0.95 if encoding == "big5" else 1.0)
+
+
+def _in(letter: str, encoding: str) -> bool:
+    try:
+        letter.encode(encoding)
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def guess_layout(lines: list[str], encoding: str, given: Dialect) -> Layout:
+    """Recognise how a table is written from its first lines.
+
+    Args:
+        lines: with their line ends, as many as were read from the file's start.
+        encoding: of the file.
+        given: what the user decided; the rest is guessed.
+
+    Raises:
+        UnreadableFileError: there is no line that could be a table's.
+    """
+    notes: list[str] = []
+    skip, delimiter = 0, given.delimiter
+    separator = re.fullmatch(r'"?sep=(.)"?', lines[0].strip("\ufeff\r\n ")) if lines else None
+    if lines and lines[0].strip("\ufeff\r\n ") == "sep=\t".strip():
+        separator, delimiter = None, delimiter or "\t"
+        skip = 1
+    if separator is not None:
+        skip, delimiter = 1, delimiter or separator[1]
+    if given.skip_rows is not None:
+        skip = given.skip_rows
+    body = lines[skip:]
+    if not any(line.strip() for line in body):
+        raise UnreadableFileError("The file holds no lines of a table. Choose a file with a header line and some rows.")
+    quote = given.quote if given.quote is not None else _guess_quote(body)
+    if delimiter is None:
+        delimiter = _guess_delimiter(body, quote)
+    rows = split_lines(body, delimiter, quote)
+    if given.skip_rows is None:
+        first = _first_table_row(rows)
+        skip += rows[first][0] if first < len(rows) else 0
+        rows = rows[first:]
+    cells = [row for _, row in rows if any(cell.strip() for cell in row)]
+    if not cells:
+        raise UnreadableFileError("The file holds no lines of a table. Choose a file with a header line and some rows.")
+    has_header = given.header if given.header is not None else guess_header(cells)
+    header = cells[0] if has_header else []
+    data = cells[1:] if has_header else cells
+    width, row_names = _width(header, data, has_header)
+    decimal, thousands = _guess_marks(data, delimiter, given)
+    dialect = FullDialect(delimiter, encoding, decimal, thousands, has_header, skip, quote)
+    return Layout(dialect, tuple(header), width, row_names, tuple(notes))
+
+
+def split_lines(lines: list[str], delimiter: str, quote: str) -> list[tuple[int, list[str]]]:
+    """(index of its first line, cells) of every row that is not blank; a broken last row is left out."""
+    rows: list[tuple[int, list[str]]] = []
+    start = 0
+    reader = csv.reader(prepared(lines, delimiter), **csv_settings(delimiter, quote))
+    try:
+        for row in reader:
+            if row:
+                rows.append((start, row))
+            start = reader.line_num
+    except csv.Error:
+        pass
+    return rows
+
+
+def csv_settings(delimiter: str, quote: str) -> dict[str, Any]:
+    """Arguments for Python's csv.reader."""
+    settings: dict[str, Any] = {"delimiter": delimiter, "skipinitialspace": delimiter == " "}
+    if quote:
+        return {**settings, "quotechar": quote, "doublequote": True}
+    return {**settings, "quoting": csv.QUOTE_NONE}
+
+
+def prepared(lines: Any, delimiter: str) -> Any:
+    """Lines for csv.reader: with " " as the delimiter, blanks at both ends and tabs do not count as cells."""
+    if delimiter != " ":
+        return lines
+    return (line.replace("\t", " ").strip() + "\n" for line in lines)
+
+
+def _guess_quote(lines: list[str]) -> str:
+    text = "".join(lines[:_SAMPLE_ROWS])
+    if '"' in text:
+        return '"'
+    single = len(re.findall(r"(?:^|[,;\t|])'[^'\n]*'(?=$|[,;\t|\r\n])", text, re.MULTILINE))
+    return "'" if single >= 3 and 2 * single >= 0.9 * text.count("'") else '"'
+
+
+def _guess_delimiter(lines: list[str], quote: str) -> str:
+    """The candidate that splits the lines most evenly into plausible cells; "," where none splits them at all."""
+    sample = lines[:_SAMPLE_ROWS]
+    best, best_score = ",", 0.0
+    for rank, delimiter in enumerate(DELIMITERS):
+        if sum(delimiter in line or (delimiter == " " and "\t" in line) for line in sample) < max(1, len(sample) // 4):
+            continue
+        score = _evenness(split_lines(sample, delimiter, quote), delimiter) * (1 - 0.01 * rank)
+        if delimiter in " :":
+            score *= 0.6
+        if score > best_score + 1e-9:
+            best, best_score = delimiter, score
+    return best
+
+
+def _evenness(rows: list[tuple[int, list[str]]], delimiter: str) -> float:
+    widths = Counter(len(row) for _, row in rows if any(cell.strip() for cell in row))
+    wide = {width: count for width, count in widths.items() if width > 1}
+    if not wide:
+        return 0.0
+    width, count = max(wide.items(), key=lambda item: (item[1], item[0]))
+    share = (count + 0.5 * sum(n for w, n in wide.items() if abs(w - width) == 1)) / sum(widths.values())
+    others = [mark for mark in (",", ";", "\t", "|") if mark != delimiter]
+    cells = [cell for _, row in rows if len(row) == width for cell in row][:5000]
+    clean = sum(_is_clean(cell, others) for cell in cells) / max(1, len(cells))
+    return min(1.0, share) * (0.3 + 0.7 * clean) * (1 + 0.001 * min(width, 20))
+
+
+def _is_clean(cell: str, others: list[str]) -> bool:
+    """Whether a cell looks like one value: no other delimiter in it, unless as a decimal mark or in a sentence."""
+    if not any(mark in cell for mark in others):
+        return True
+    return number(cell, ",") is not None or number(cell, ".", ",") is not None or re.search(r", \w", cell) is not None
+
+
+def _first_table_row(rows: list[tuple[int, list[str]]]) -> int:
+    """Index of the row where the table begins: lines before it are narrower, or comments."""
+    widths = Counter(len(row) for _, row in rows if any(cell.strip() for cell in row))
+    if not widths:
+        return 0
+    usual = max(widths.items(), key=lambda item: (item[1] * (item[0] > 1), item[0]))[0]
+    for at, (_, row) in enumerate(rows[:200]):
+        text = "".join(row).strip()
+        filled = len(row) - next((i for i, cell in enumerate(reversed(row)) if cell.strip()), len(row))
+        if not text or (text.startswith(("#", "%", "//")) and len(row) != usual) or filled == 0:
+            continue
+        if usual == 1:
+            if text.startswith(("#", "%", "//")):
+                continue
+            return at
+        after = [len(later) for _, later in rows[at + 1 : at + 4]]
+        if len(row) >= usual and (filled > 1 or usual == 2 or len(rows) == at + 1) and not _is_title(row, rows[at + 1 :]):
+            return at
+        if len(row) == usual - 1 and len(row) > 0 and after and all(width == usual for width in after) and (usual > 2 or at == 0):
+            return at
+        if len(row) > 1 and after and all(abs(width - usual) <= 1 for width in after) and len(row) >= usual - 2:
+            return at
+    return 0
+
+
+def _is_title(row: list[str], later: list[tuple[int, list[str]]]) -> bool:
+    """A title that a spreadsheet padded with empty cells: one filled cell above rows with several."""
+    filled = sum(bool(cell.strip()) for cell in row)
+    below = [sum(bool(cell.strip()) for cell in cells) for _, cells in later[:5]]
+    return filled == 1 and len(row) > 2 and bool(below) and min(below) > 1
+
+
+def guess_header(rows: list[list[str]]) -> bool:
+    """Whether the first of some rows names the columns rather than holding values like those below it."""
+    first, body = rows[0], rows[1 : _SAMPLE_ROWS]
+    shift = 1 if body and sum(len(row) == len(first) + 1 for row in body) > len(body) / 2 and not _all_end_empty(body) else 0
+    if shift or not body:
+        return not all(_is_value(cell) for cell in first if cell.strip()) or not any(cell.strip() for cell in first)
+    names = [cell.strip() for cell in first]
+    if _counts_up([name for name in names if name and number(name) is not None]):
+        return True
+    evidence = 0.0
+    for at, name in enumerate(names):
+        column = [row[at].strip() for row in body if at < len(row) and row[at].strip()]
+        if not column:
+            continue
+        values = sum(_is_value(cell) for cell in column) / len(column)
+        if not name:
+            evidence += 0.5 if at == 0 else -0.2
+        elif values > 0.8:
+            evidence += -1.0 if _is_value(name) else 1.0
+        elif name in column:
+            evidence -= 0.7
+        elif len(set(column)) < len(column):
+            evidence += 0.5
+        else:
+            evidence += 0.1
+    return evidence > 0 or (evidence == 0 and not any(_is_value(name) for name in names if name))
+
+
+def _is_value(cell: str) -> bool:
+    cell = cell.strip()
+    if number(cell) is not None or number(cell, ",", ".") is not None or cell.lower() in MISSING_WORDS:
+        return True
+    return bool(re.match(r"\d", cell)) and len(cell) < 32 and guess_date_format([cell]) is not None
+
+
+def _counts_up(names: list[str]) -> bool:
+    """Names that are 0, 1, 2 ... or 1990, 1991, 1992 ...: a header of numbers."""
+    if len(names) < 3 or not all(re.fullmatch(r"\d{1,6}", name) for name in names):
+        return False
+    numbers = [int(name) for name in names]
+    return all(b - a == 1 for a, b in zip(numbers, numbers[1:], strict=False)) and (numbers[0] in (0, 1) or numbers[0] > 1800)
+
+
+def _all_end_empty(rows: list[list[str]]) -> bool:
+    return all(not row[-1].strip() for row in rows if row)
+
+
+def _width(header: list[str], data: list[list[str]], has_header: bool) -> tuple[int, bool]:
+    """Cells of a row, and whether rows carry a name that the header does not count."""
+    widths = Counter(len(row) for row in data)
+    if not widths:
+        return len(header), False
+    usual = max(widths.items(), key=lambda item: (item[1], item[0]))[0]
+    if not has_header:
+        return usual, False
+    longer = [row for row in data if len(row) == len(header) + 1]
+    if usual == len(header) + 1 and len(longer) == len(data) and not _all_end_empty(longer):
+        return usual, True
+    named = len(header) - next((at for at, cell in enumerate(reversed(header)) if cell.strip()), 0)
+    if usual < len(header) and usual >= named:
+        return usual, False  # the header line ends in delimiters that the rows do not have
+    return len(header), False
+
+
+def _guess_marks(data: list[list[str]], delimiter: str, given: Dialect) -> tuple[str, str]:
+    """Decimal and thousands mark."""
+    cells = [cell.strip().strip("+-$€£% ()") for row in data[:_SAMPLE_ROWS] for cell in row]
+    points = [cell for cell in cells if re.fullmatch(r"\d*\.\d+([eE][+-]?\d+)?", cell)]
+    commas = [cell for cell in cells if re.fullmatch(r"\d*,\d+([eE][+-]?\d+)?", cell)]
+    mixed_comma = [cell for cell in cells if re.fullmatch(r"\d{1,3}([. '\u00a0\u202f]\d{3})+,\d+", cell)]
+    mixed_point = [cell for cell in cells if re.fullmatch(r"\d{1,3}([,' \u00a0\u202f]\d{3})+\.\d+", cell)]
+    grouped = [cell for cell in commas if re.fullmatch(r"[1-9]\d{0,2},\d{3}", cell)]
+    decimal = given.decimal
+    if decimal is None:
+        decisive = len(commas) - len(grouped) + len(mixed_comma)
+        if delimiter == ",":
+            decimal = "," if decisive > 0 and not points and not mixed_point and decisive > 0.5 * len(commas) else "."
+        else:
+            decimal = "," if decisive > len(points) + len(mixed_point) or (delimiter == ";" and commas and not points) else "."
+    if given.thousands is not None:
+        return decimal, given.thousands
+    other = "," if decimal == "." else "."
+    group = re.compile(rf"[1-9]\d{{0,2}}(([{re.escape(other)}' \u00a0\u202f])\d{{3}})+({re.escape(decimal)}\d+)?")
+    marks: Counter[str] = Counter()
+    for cell in cells:
+        if match := group.fullmatch(cell):
+            # A single point in a table of decimal commas may still be a decimal point: 1.234
+            marks[" " if match[2] in " \u00a0\u202f" else match[2]] += 1
+    if decimal == "," and marks["."] and not any(cell.count(".") > 1 or cell in mixed_comma for cell in cells) and points_not_groups(points):
+        del marks["."]
+    return decimal, marks.most_common(1)[0][0] if marks else ""
+
+
+def points_not_groups(points: list[str]) -> bool:
+    """Whether some numbers with a point cannot be thousands: 0.5, 12.25."""
+    return any(not re.fullmatch(r"[1-9]\d{0,2}\.\d{3}", cell) for cell in points)
+
+
