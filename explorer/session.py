@@ -1,7 +1,7 @@
 """The typed state of one browser session, and the address that finds it again.
 
-`?run=` names the run that the pages show and `?data=` the data set: a fingerprint in the workspace, or a sample's name.
-A reload, a second tab or a restarted server builds the same session from the address.
+`?run=` names the run that the pages show, `?data=` the data set (a fingerprint in the workspace, or a sample's name) and
+`?split=` how it is divided, where that was changed. A reload, a second tab or a restarted server builds the same session.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import streamlit as st
 
 from explorer import store
 from sae_core.config import StackConfig
-from sae_core.data.dataset import Dataset
-from sae_core.errors import SaeError, StorageError
+from sae_core.data.dataset import Dataset, SplitOptions
+from sae_core.errors import DataError, SaeError, StorageError
 
 KEY = "explorer_session"
 FIRST_SAMPLE = "mnist"
@@ -43,7 +43,8 @@ class Session:
 
     Attributes:
         data: the data set in use; None only when even the first sample could not be read.
-        data_address: how the address names it.
+        data_address: how the address names it, before its split was changed.
+        own_split: how it was divided when it came.
         config: the stack as designed so far.
         undone: earlier configurations, newest last.
         run_id: the run that the pages show.
@@ -55,6 +56,7 @@ class Session:
 
     data: Dataset | None = None
     data_address: str = ""
+    own_split: SplitOptions = field(default_factory=SplitOptions)
     config: StackConfig = field(default_factory=lambda: StackConfig(layers=[64, 16]))
     undone: list[StackConfig] = field(default_factory=list)
     run_id: str | None = None
@@ -64,12 +66,11 @@ class Session:
     generation: int = 0
     _address: dict[str, str] = field(default_factory=dict)
 
-    def use_data(self, data: Dataset, *, address: str | None = None, keep_config: bool = False) -> None:
+    def use_data(self, data: Dataset, *, address: str | None = None) -> None:
         """Work with this data set from now on: saved in the workspace, a fitting stack chosen, the run let go.
 
         Args:
-            address: a sample's name, which needs no saving; None: save it and use its fingerprint.
-            keep_config: leave the designed stack as it is (only the split changed).
+            address: a sample's name, or the fingerprint of a stored data set, which need no saving; None: save it.
         """
         if address is None:
             try:
@@ -77,19 +78,31 @@ class Session:
             except StorageError as error:
                 self.notices.append(f"{error} The data set is used all the same, but a reload of the page loses it.")
                 address = ""
-        self.data, self.data_address = data, address
-        self.run_id, self.selection = None, Selection()
-        self.generation += 1
-        if not keep_config:
-            self.config, self.undone = suggested(data), []
+        config = suggested(data)  # may raise: nothing has changed until here
+        self.data, self.data_address, self.own_split = data, address, data.split_options
+        self.config, self.undone = config, []
+        self._let_run_go()
+
+    def use_split(self, options: SplitOptions) -> None:
+        """Divide the rows otherwise; a run on the old split is let go. Raises DataError."""
+        if self.data is None or options == self.data.split_options:
+            return
+        data = self.data.with_split(options)
+        data.split  # raises where the shares leave no training row  # noqa: B018
+        self.data = data
+        self._let_run_go()
 
     def show_run(self, run_id: str) -> None:
         """Show this run on all pages, with its data set and configuration. Raises RunNotFoundError."""
         data, config = store.dataset(run_id), run_config(run_id)
-        if data is not self.data:
-            self.data, self.data_address = data, self._address_of(data)
+        if self.data is None or data.fingerprint != self.data.fingerprint:
+            self.data, self.data_address, self.own_split = data, data.fingerprint, data.split_options
         self.config, self.undone = config, []
-        self.run_id, self.selection = run_id, Selection()
+        self._let_run_go()
+        self.run_id = run_id
+
+    def _let_run_go(self) -> None:
+        self.run_id, self.selection = None, Selection()
         self.generation += 1
 
     def change_config(self, config: StackConfig) -> None:
@@ -108,34 +121,39 @@ class Session:
         return self.pages.setdefault(address, {})
 
     def write_address(self) -> None:
-        """Put run and data set into the page's address (navigation drops them)."""
-        wanted = {key: value for key, value in (("run", self.run_id), ("data", self.data_address)) if value}
-        for key in ("run", "data"):
-            if st.query_params.get(key) != wanted.get(key):
-                if key in wanted:
-                    st.query_params[key] = wanted[key]
+        """Put run, data set and split into the page's address (navigation drops them)."""
+        changed = self.data is not None and self.data.split_options != self.own_split
+        values = {
+            "run": self.run_id,
+            "data": self.data_address,
+            "split": _split_text(self.data.split_options) if changed and self.data is not None else "",
+        }
+        wanted = {name: value for name, value in values.items() if value}
+        for name in values:
+            if st.query_params.get(name) != wanted.get(name):
+                if name in wanted:
+                    st.query_params[name] = wanted[name]
                 else:
-                    st.query_params.pop(key, None)
+                    st.query_params.pop(name, None)
         self._address = wanted
 
     def follow_address(self) -> None:
-        """Go where the address points, if it is not where the session already is."""
-        run_id, address = st.query_params.get("run", ""), st.query_params.get("data", "")
-        if run_id and run_id not in (self._address.get("run"), self.run_id):
+        """Go where the address points, if it has been changed by hand or by the browser's Back button."""
+        asked = {name: st.query_params[name] for name in ("run", "data", "split") if st.query_params.get(name)}
+        if not asked or asked == self._address or not asked.keys() & {"run", "data"}:
+            return
+        if asked.get("run") and asked["run"] != self.run_id:
             try:
-                return self.show_run(run_id)
+                return self.show_run(asked["run"])
             except SaeError as error:
                 self.notices.append(f"The run in the address cannot be shown. {error}")
-        if address and address not in (self._address.get("data"), self.data_address):
+        if asked.get("data") and asked["data"] != self.data_address:
             try:
-                self.use_data(_addressed_data(address), address=address)
+                self.use_data(addressed_data(asked["data"]), address=asked["data"])
+                if asked.get("split"):
+                    self.use_split(_split_options(asked["split"]))
             except SaeError as error:
                 self.notices.append(f"The data set in the address cannot be shown. {error}")
-
-    def _address_of(self, data: Dataset) -> str:
-        if self.data is not None and data.fingerprint == self.data.fingerprint:
-            return self.data_address
-        return data.fingerprint
 
 
 def current() -> Session:
@@ -169,7 +187,20 @@ def run_config(run_id: str) -> StackConfig:
     return job.config if job is not None else store.run(run_id).record.config
 
 
-def _addressed_data(address: str) -> Dataset:
+def addressed_data(address: str) -> Dataset:
+    """The data set that `?data=` names: a sample, or one stored in the workspace. Raises SaeError."""
     from sae_core.data.samples import sample_names
 
     return store.sample(address) if address in sample_names() else store.stored_dataset(address)
+
+
+def _split_text(options: SplitOptions) -> str:
+    return f"{options.validation:g},{options.test:g},{options.seed}" + ("" if options.stratified else ",plain")
+
+
+def _split_options(text: str) -> SplitOptions:
+    try:
+        validation, test, seed, *plain = text.split(",")
+        return SplitOptions(float(validation), float(test), int(seed), stratified=plain != ["plain"])
+    except ValueError:
+        raise DataError("The split in the address is not readable; the data set's own split is used.") from None

@@ -29,7 +29,6 @@ _samples: Cache[Dataset] = Cache(8)
 _datasets: Cache[Dataset] = Cache(4)
 _preparations: Cache[Preparation] = Cache(8)
 _models: Cache[TrainedStack] = Cache(6)
-_histories: Cache[tuple[HistoryRow, ...]] = Cache(32)
 _arrays: Cache[NDArray[Any]] = Cache(64, max_bytes=768 * MEGABYTE, size=_array_bytes)
 
 
@@ -72,20 +71,14 @@ def dataset(run_id: str) -> Dataset:
     return job.data if job is not None else stored_dataset(run(run_id).record.dataset_fingerprint)
 
 
-def has_model(run_id: str) -> bool:
-    """Whether the run has a trained stack to look at."""
-    from sae_core.jobs import find_job
-
-    job = find_job(run_id)
-    if job is not None and job.snapshot().state.is_active:
-        return False
-    return run(run_id).has_model
-
-
 def model(run_id: str) -> TrainedStack:
-    """The trained stack of a run, read and verified once. Raises ModelFileError, RunNotFoundError."""
+    """The trained stack of a run, read and verified once; of an unfinished run, the levels that are trained so far.
+
+    Raises:
+        RunNotFoundError: no such run. ModelFileError: no level is trained yet, or the files are damaged.
+    """
     found = run(run_id)
-    return _models.get(_place(found), found.model)
+    return _models.get(_version(found), found.model)
 
 
 def history(run_id: str) -> tuple[HistoryRow, ...]:
@@ -95,8 +88,7 @@ def history(run_id: str) -> tuple[HistoryRow, ...]:
     job = find_job(run_id)
     if job is not None:
         return job.snapshot().history
-    found = run(run_id)
-    return _histories.get(_place(found), found.history)
+    return run(run_id).history()
 
 
 def prepared(run_id: str) -> NDArray[np.float32]:
@@ -114,7 +106,7 @@ def codes(run_id: str, level: int | None = None, *, fine_tuned: bool = False) ->
             return stack.prepare(dataset(run_id))
         return stack.encode_prepared(prepared(run_id), deep, fine_tuned=fine_tuned)
 
-    return _arrays.get(("codes", *_place(run(run_id)), deep, fine_tuned and deep > 0), compute)
+    return _arrays.get(("codes", *_version(run(run_id)), deep, fine_tuned and deep > 0), compute)
 
 
 def errors(run_id: str, level: int | None = None) -> NDArray[np.float32]:
@@ -131,7 +123,7 @@ def errors(run_id: str, level: int | None = None) -> NDArray[np.float32]:
             found[part] = np.square(back - x[part]).sum(axis=1)
         return found
 
-    return _arrays.get(("errors", *_place(run(run_id)), deep), compute)
+    return _arrays.get(("errors", *_version(run(run_id)), deep), compute)
 
 
 def forget(run_id: str | None = None) -> None:
@@ -140,12 +132,11 @@ def forget(run_id: str | None = None) -> None:
     def matches(key: object) -> bool:
         return run_id is None or (isinstance(key, tuple) and run_id in key)
 
-    for cache in (_models, _histories, _arrays):
+    for cache in (_models, _arrays):
         cache.forget(matches)
     if run_id is None:
         _datasets.forget()
 
 
-def _place(found: Run) -> tuple[str, str, str]:
-    # The state is part of the key: a run that goes on after an interruption gets new weights under its old id.
-    return (str(found.folder), found.id, str(found.record.state))
+def _version(found: Run) -> tuple[str, str]:
+    return (found.id, found.model_version)  # a resumed run gets new weights under its old id

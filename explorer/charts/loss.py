@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
-from explorer.charts.style import TRAIN, VALIDATION, apply_style, transparent
+from explorer.charts.style import GREY, PALETTE, TRAIN, VALIDATION, apply_style, transparent
 from sae_core.training.events import HistoryRow, Phase
 
 LOSS_UNITS = {
@@ -51,16 +51,25 @@ def loss_curve(phase: Phase, rows: Sequence[HistoryRow], curve: Curve = (), *, h
     return figure
 
 
-def accuracy_curve(phase: Phase, rows: Sequence[HistoryRow], *, height: int = 250) -> go.Figure:
-    """Share of training and validation rows that one phase's classifier gets right."""
+def accuracy_curve(lines: Sequence[tuple[str, Phase, Sequence[HistoryRow]]], *, height: int = 250) -> go.Figure:
+    """Share of rows that classifiers get right, epoch by epoch.
+
+    Args:
+        lines: (name, phase, its epochs so far). One line shows training and validation; several show the validation
+            accuracy of each (training where there are no validation rows).
+    """
     figure = go.Figure()
-    rows = thinned(rows)
-    _line(figure, rows, "train_accuracy", "training", TRAIN, ".1%")
-    _line(figure, rows, "validation_accuracy", "validation", VALIDATION, ".1%")
-    apply_style(
-        figure, x_title="epoch", y_title="accuracy (share of rows)", height=height, revision=f"{phase.title} accuracy"
-    )
-    _epoch_axis(figure, phase.epochs)
+    if len(lines) == 1:
+        rows = lines[0][2]
+        _line(figure, thinned(rows), "train_accuracy", "training", TRAIN, ".1%")
+        _line(figure, thinned(rows), "validation_accuracy", "validation", VALIDATION, ".1%")
+    else:
+        for (name, _, rows), colour in zip(lines, [GREY, *PALETTE], strict=False):
+            held_out = any(math.isfinite(row.validation_accuracy) for row in rows)
+            _line(figure, thinned(rows), "validation_accuracy" if held_out else "train_accuracy", name, colour, ".1%")
+    y_title = "accuracy (share of rows)" if len(lines) == 1 else "validation accuracy (share of rows)"
+    apply_style(figure, x_title="epoch", y_title=y_title, height=height, revision="accuracy")
+    _epoch_axis(figure, max(phase.epochs for _, phase, _ in lines))
     figure.update_yaxes(tickformat=".0%")
     return figure
 

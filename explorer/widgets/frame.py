@@ -76,6 +76,12 @@ def empty_state(message: str, *, link: str, label: str, icon: str = ":material/a
         page_link(link, label=label, icon=icon)
 
 
+def next_step(address: str, *, label: str, icon: str = ":material/arrow_forward:") -> None:
+    """The primary button at the end of a page, which leads to the next one."""
+    if st.button(label, icon=icon, icon_position="right", type="primary", key=f"next-{address}"):
+        st.switch_page(places.page(address).path, query_params=st.query_params.to_dict())
+
+
 def page_link(address: str, *, label: str, icon: str = ":material/arrow_forward:") -> None:
     """A link to another page of the journey; plain text where that page is not registered."""
     try:
@@ -85,6 +91,8 @@ def page_link(address: str, *, label: str, icon: str = ":material/arrow_forward:
 
 
 def _stop_without(session: Session, needs: Needs) -> None:
+    from sae_core.jobs import find_job
+
     if session.data is None:
         empty_state(
             "There is no data set yet. Choose a sample or bring a file of your own.",
@@ -104,25 +112,18 @@ def _stop_without(session: Session, needs: Needs) -> None:
     if needs == "run":
         return
     with guarded():
-        if store.has_model(session.run_id):
+        job = find_job(session.run_id)
+        if job is not None and job.snapshot().state.is_active:
+            _explain_training()
+        else:
+            store.model(session.run_id)
             return
-        _explain_missing_model(session.run_id)
     st.stop()
 
 
-def _explain_missing_model(run_id: str) -> None:
-    from sae_core.jobs import find_job
-
-    job = find_job(run_id)
-    if job is not None and job.snapshot().state.is_active:
-        empty_state(
-            "The stack is still in training. This page fills by itself when it is done.",
-            link="train",
-            label="Watch it learn",
-        )
-    else:
-        empty_state(
-            "This run ended before it left a trained stack. Start another one, or choose a finished run on Compare.",
-            link="train",
-            label="Go to Train",
-        )
+def _explain_training() -> None:
+    empty_state(
+        "The stack is still in training. This page fills by itself when it is done.",
+        link="train",
+        label="Watch it learn",
+    )

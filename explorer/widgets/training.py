@@ -1,0 +1,300 @@
+"""The parts of the Train page: controls, progress, phases, charts, reconstructions that sharpen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+from numpy.typing import NDArray
+
+from explorer import store
+from explorer.cache import Cache
+from explorer.charts.gallery import gallery
+from explorer.charts.loss import accuracy_curve, loss_curve
+from explorer.charts.profiles import profiles
+from explorer.charts.stack import stack_drawing
+from explorer.charts.style import CHART_CONFIG, duration, joined, number
+from explorer.runview import RunView, live_drawing
+from explorer.session import Session
+from explorer.widgets.design import drawing_of
+from explorer.widgets.text import count, literal, sentence
+from sae_core.config import StackConfig
+from sae_core.data.dataset import Dataset, Features
+from sae_core.errors import SaeError
+from sae_core.training.events import Phase
+from sae_core.training.plan import parameter_counts
+
+POLL_SECONDS = 0.6
+LEVELS_PER_ROW = 3
+PROFILE_ROWS = 5
+
+Scale = tuple[list[str], NDArray[np.float64], NDArray[np.float64]]
+_scales: Cache[Scale] = Cache(8)
+
+
+def controls(session: Session, run: RunView | None) -> None:
+    """Start training, or Pause / Resume and Stop; outside the polling fragment, so that they answer at once."""
+    from sae_core.jobs import find_job
+
+    job = find_job(session.run_id) if session.run_id else None
+    with st.container(horizontal=True, vertical_alignment="center"):
+        active = run is not None and run.is_active
+        st.button(
+            "Start training",
+            type="secondary" if active else "primary",
+            icon=":material/play_arrow:",
+            disabled=active,
+            on_click=start,
+            args=(session,),
+        )
+        if run is not None and job is not None and active:
+            if run.state == "paused":
+                st.button("Resume", icon=":material/resume:", type="primary", on_click=job.resume)
+            else:
+                st.button("Pause", icon=":material/pause:", on_click=job.pause, disabled=run.state == "queued")
+            st.button(
+                "Stop", icon=":material/stop:", on_click=job.stop, help="Ends this run; what is trained so far is kept."
+            )
+
+
+def start(session: Session) -> None:
+    """Start a run of the designed stack on the data set in use."""
+    from sae_core.jobs import start_job
+
+    if session.data is None:
+        return
+    units = "-".join(str(width) for width in session.config.units)
+    try:
+        job = start_job(session.data, session.config, workspace=store.workspace(), name=f"{session.data.name} {units}")
+    except SaeError as error:
+        session.notices.append(str(error))
+    else:
+        session.run_id = job.id
+
+
+def go_on(session: Session, run_id: str) -> None:
+    """Resume a run that was stopped or interrupted."""
+    from sae_core.jobs import resume_run
+
+    try:
+        resume_run(store.run(run_id))
+    except SaeError as error:
+        session.notices.append(str(error))
+
+
+def progress(run: RunView) -> None:
+    """How far the whole plan is, in one line and a bar."""
+    phase = run.phase
+    if run.state == "queued":
+        text = (
+            f"Waiting for {count(run.queue_position, 'other run')} to end" if run.queue_position else "About to begin"
+        )
+    elif phase is not None and run.is_active:
+        text = joined(
+            [
+                ("Paused in " if run.state == "paused" else "") + _title(phase),
+                f"epoch {min(max(run.epoch, 1), phase.epochs)} of {phase.epochs}",
+                f"{duration(run.seconds_left)} left" if run.seconds_left is not None and run.state == "running" else "",
+            ]
+        )
+    else:
+        text = {"finished": "Finished"}.get(run.state, run.state.capitalize())
+    st.progress(min(max(run.fraction, 0.0), 1.0), text=text)
+    st.caption(
+        joined(
+            [
+                f"{run.fraction:.0%} of the plan",
+                f"{duration(run.seconds)} of training",
+                f"{number(run.samples_per_second)} rows per second" if run.samples_per_second else "",
+                f"device {literal(run.device)}" if run.device else "",
+            ]
+        )
+    )
+
+
+def outcome(run: RunView) -> None:
+    """What became of a run that did not finish, and what to do next."""
+    advice = {
+        "stopped": "What is trained so far is kept. Resume goes on from there; Start training begins a new run.",
+        "interrupted": "",
+        "failed": "Resume tries again from the last checkpoint; Start training begins a new run.",
+        "diverged": "Choose a smaller learning rate on the Design page, then start again.",
+    }.get(run.state)
+    if advice is not None:
+        show = st.info if run.state == "stopped" else st.error
+        words = (
+            sentence(run.message)
+            if run.message
+            else f"This run {'was' if run.state != 'failed' else 'has'} {run.state}\\."
+        )
+        show(f"{words} {advice}", icon=":material/info:")
+    elif run.message:
+        st.info(sentence(run.message), icon=":material/info:")
+
+
+def phase_list(run: RunView) -> None:
+    """Every phase with its mark and its last figures."""
+    lines = []
+    for phase in run.phases:
+        rows = run.rows_of(phase)
+        current = phase.index == run.phase_index and run.is_active
+        done = phase.index < run.phase_index
+        mark = ":material/check_circle:" if done else ":material/pending:" if current else ":material/circle:"
+        figures = ""
+        if rows:
+            last = rows[-1]
+            if phase.loss == "cross_entropy":
+                share = (
+                    last.validation_accuracy
+                    if last.validation_accuracy == last.validation_accuracy
+                    else last.train_accuracy
+                )
+                figures = f" {share:.1%}"
+            else:
+                loss = last.validation_loss if last.validation_loss == last.validation_loss else last.train_loss
+                figures = f" {number(loss)}"
+        name = f"**{_title(phase)}**" if current else _title(phase)
+        lines.append(f"{mark} {name}{f' · {figures.strip()}' if figures else ''}")
+    st.markdown("  \n".join(lines))
+    st.caption("Last validation loss of each phase, or accuracy of a classifier.")
+
+
+def drawing(run: RunView, config: StackConfig, data: Dataset) -> go.Figure:
+    """The stack with what is trained, in training and dropped."""
+    n_inputs = store.preparation(data, config.scaling).n_inputs
+    counts = parameter_counts(n_inputs, len(data.classes), config)
+    designed = drawing_of(config, n_inputs, len(data.classes), counts)
+    return stack_drawing(live_drawing(run, designed), height=270)
+
+
+def charts(run: RunView, kept: dict[str, tuple[Any, go.Figure]]) -> None:
+    """A chart for each phase; only those whose numbers changed are drawn anew.
+
+    Args:
+        kept: figures of the last time by key, with what they were drawn from.
+    """
+    learning = [phase for phase in run.phases if phase.loss != "cross_entropy"]
+    for start_at in range(0, len(learning), LEVELS_PER_ROW):
+        part = learning[start_at : start_at + LEVELS_PER_ROW]
+        for column, phase in zip(st.columns(max(len(part), min(LEVELS_PER_ROW, len(learning)))), part, strict=False):
+            with column:
+                _phase_chart(run, phase, kept)
+    heads = [phase for phase in run.phases if phase.kind == "softmax"]
+    tuned = [phase for phase in run.phases if phase.kind == "fine_tune"]
+    if heads or tuned:
+        columns = st.columns(LEVELS_PER_ROW)
+        if heads:
+            with columns[0]:
+                _softmax_chart(run, heads, kept)
+        for phase in tuned:
+            with columns[1]:
+                _phase_chart(run, phase, kept)
+            with columns[2]:
+                _accuracy_chart(run, phase, kept)
+
+
+def _phase_chart(run: RunView, phase: Phase, kept: dict[str, tuple[Any, go.Figure]]) -> None:
+    rows, curve = run.rows_of(phase), run.curve_of(phase)
+    _heading(run, phase, _title(phase))
+    key = f"loss-{run.id}-{phase.index}"
+    figure = _redrawn(kept, key, (len(rows), len(curve), curve[-1:]), lambda: loss_curve(phase, rows, curve))
+    st.plotly_chart(figure, key=key, config=CHART_CONFIG, alt=f"Loss of {phase.title} by epoch")
+
+
+def _accuracy_chart(run: RunView, phase: Phase, kept: dict[str, tuple[Any, go.Figure]]) -> None:
+    rows = run.rows_of(phase)
+    st.markdown("**Accuracy while fine-tuning**")
+    key = f"accuracy-{run.id}-{phase.index}"
+    figure = _redrawn(kept, key, len(rows), lambda: accuracy_curve([("", phase, rows)]))
+    st.plotly_chart(figure, key=key, config=CHART_CONFIG, alt="Accuracy of the fine-tuned classifier by epoch")
+
+
+def _softmax_chart(run: RunView, heads: list[Phase], kept: dict[str, tuple[Any, go.Figure]]) -> None:
+    lines = [("input" if phase.level == 0 else f"level {phase.level}", phase, run.rows_of(phase)) for phase in heads]
+    st.markdown("**Softmax on frozen codes**")
+    key = f"softmax-{run.id}"
+    figure = _redrawn(kept, key, tuple(len(rows) for _, _, rows in lines), lambda: accuracy_curve(lines))
+    st.plotly_chart(figure, key=key, config=CHART_CONFIG, alt="Accuracy of the classifier on each level by epoch")
+
+
+def _heading(run: RunView, phase: Phase, text: str) -> None:
+    current = phase.index == run.phase_index and run.is_active
+    st.markdown(f"**{text}**" + (" :orange-badge[in training]" if current else ""))
+
+
+def _redrawn(kept: dict[str, tuple[Any, go.Figure]], key: str, basis: Any, draw: Any) -> go.Figure:
+    if key not in kept or kept[key][0] != basis:
+        kept[key] = (basis, draw())
+    return kept[key][1]
+
+
+def _title(phase: Phase) -> str:
+    return phase.title.replace("->", "→")
+
+
+def watched(run: RunView, data: Dataset, seen: dict[int, Features]) -> tuple[NDArray[np.int64], dict[int, Features]]:
+    """The watched held-out rows, and as each level gave them back when it was last seen.
+
+    Args:
+        seen: reconstructions by level, kept by the page while it polls; changed here.
+    """
+    from sae_core.training.preview import preview_rows
+
+    if run.preview is not None:
+        seen[run.preview.level] = run.preview.reconstruction
+        return run.preview.rows, seen
+    rows = preview_rows(data)
+    if not run.is_active and not seen:
+        try:
+            model = store.model(run.id)
+        except SaeError:
+            return rows, seen
+        raw = data.take(rows)
+        for level in range(1, model.n_levels + 1):
+            seen[level] = model.reconstruct(raw, level)
+    return rows, seen
+
+
+def reconstructions(run: RunView, config: StackConfig, data: Dataset, seen: dict[int, Features]) -> go.Figure | None:
+    """Held-out rows above what each level gives back; pictures as pictures, numbers as profiles of the newest level."""
+    rows, found = watched(run, data, seen)
+    if data.image_shape is not None:
+        empty = np.zeros((0, data.n_features), dtype=np.float32)
+        strips = [("original", np.asarray(data.take(rows)))]
+        strips += [
+            (f"level {level}", np.asarray(found.get(level, empty))) for level in range(1, len(config.layers) + 1)
+        ]
+        return gallery(strips, data.image_shape, cell=64)
+    names, mean, spread = _scale(data)
+    if not names:
+        return None
+    rows = rows[:PROFILE_ROWS]
+    newest = max(found, default=0)
+    original = (_numbers(data.take(rows), names) - mean) / spread
+    back = (_numbers(found[newest], names)[:PROFILE_ROWS] - mean) / spread if newest else None
+    labels = [f"row {row}" if data.labels is None else str(data.labels[row]) for row in rows]
+    return profiles(original, back, names, labels)
+
+
+def _scale(data: Dataset) -> Scale:
+    """Numeric columns with mean and standard deviation over (at most 20,000) training rows."""
+
+    def measure() -> Scale:
+        names = list(data.feature_names)
+        if isinstance(data.features, pd.DataFrame):
+            names = [column.name for column in data.columns if column.kind in ("numeric", "boolean")]
+        values = _numbers(data.take(data.split.train[:20_000]), names)
+        with np.errstate(all="ignore"):
+            mean, spread = np.nanmean(values, axis=0), np.nanstd(values, axis=0)
+        return names, np.nan_to_num(mean), np.where(np.isfinite(spread) & (spread > 0), spread, 1.0)
+
+    return _scales.get(data.fingerprint, measure)
+
+
+def _numbers(features: Features, names: list[str]) -> NDArray[np.float64]:
+    if isinstance(features, pd.DataFrame):
+        return features[names].astype("float64").to_numpy(dtype=np.float64, na_value=np.nan)
+    return np.asarray(features, dtype=np.float64)
