@@ -14,8 +14,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sae_core import limits
-from sae_core.data.archive import Collection, Report, Skipped, Source, describe_skipped, open_collection
+from sae_core.data.collection import Collection, Source, open_collection
 from sae_core.data.dataset import Dataset
+from sae_core.data.entries import Report, Skipped, describe_skipped
 from sae_core.data.picture_arrays import Layout, layout_of
 from sae_core.data.stored import Stored, open_stored
 from sae_core.errors import LabelError, UnreadableFileError
@@ -113,7 +114,8 @@ def _all_stored(files: Collection) -> tuple[list[Stored], list[str]]:
     names = {entry.name.split("/")[-1] for entry in files.entries}
     if {f"{name}.npy" for name in SPARSE} <= names:
         raise UnreadableFileError(
-            f"{files.name} holds a sparse SciPy matrix. Save the full one: numpy.savez(file, X=matrix.toarray(), y=labels)."
+            f"{files.name} holds a sparse SciPy matrix. Save the full one: numpy.savez(file, X=matrix.toarray(), "
+            "y=labels)."
         )
     for entry in files.entries:
         array = open_stored(entry)
@@ -171,8 +173,8 @@ def _parts(stored: Sequence[Stored], name: str) -> tuple[dict[Part, _Rows], list
         if not mine:
             continue
         features = max(mine, key=lambda each: (_is_feature_name(each.name), each.n_values))
-        labels = _labels_for(features, [each for each in stored if each not in candidates], part)  # type: ignore[arg-type]
-        parts[part] = _Rows(features, labels)  # type: ignore[index]
+        labels = _labels_for(features, [each for each in stored if each not in candidates], part)
+        parts[part] = _Rows(features, labels)
         used += [features] if labels is None else [features, labels]
     return parts, [each for each in stored if not any(each is one for one in used)]
 
@@ -185,8 +187,8 @@ def _labels_for(features: Stored, others: Sequence[Stored], part: Part) -> Store
             return each
     if named:
         raise LabelError(
-            f"{features.name!r} has {n:,} rows but {named[0].name!r} has {named[0].shape[0]:,} labels. Save one label for "
-            "each row."
+            f"{features.name!r} has {n:,} rows but {named[0].name!r} has {named[0].shape[0]:,} labels. Save one label "
+            "for each row."
         )
     unnamed = [
         each
@@ -235,7 +237,7 @@ def _one_axis(labels: NDArray[Any], name: str) -> NDArray[Any]:
         and np.isin(labels, (0, 1)).all()
         and (labels.sum(axis=1) == 1).all()
     ):
-        return labels.argmax(axis=1)
+        return np.asarray(labels.argmax(axis=1))
     if labels.ndim != 1:
         raise LabelError(
             f"{name!r} has the form {labels.shape}, but labels are one value for each row. Save one column."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -78,7 +77,11 @@ def labels_from_folders(folders: Sequence[tuple[str, ...]]) -> FolderLabels:
 
 def _without_shared(folders: Sequence[tuple[str, ...]], *, top: bool = True) -> list[tuple[str, ...]]:
     """Without the folders that all files share, at the top and (where others are left above) at the bottom."""
-    shared = len(os.path.commonprefix([list(path) for path in folders])) if top else 0
+    shared = 0
+    if top and folders:
+        first, last = min(folders), max(folders)  # what these two share, all between them share
+        pairs = enumerate(zip(first, last, strict=False))
+        shared = next((at for at, (one, other) in pairs if one != other), min(len(first), len(last)))
     paths = [tuple(path[shared:]) for path in folders]
     while paths and all(len(path) > 1 for path in paths) and len({path[-1] for path in paths}) == 1:
         paths = [path[:-1] for path in paths]

@@ -139,9 +139,9 @@ def _flat_notes(shape: tuple[int, ...]) -> tuple[str, ...]:
 def _picture_form(shape: tuple[int, ...]) -> tuple[int, int, int] | None:
     """(height, width, channels) where rows of this shape may be pictures."""
     if len(shape) == 2:
-        return (*shape, 1) if min(shape) > 1 else None  # type: ignore[return-value]
+        return (shape[0], shape[1], 1) if min(shape) > 1 else None
     if len(shape) == 3 and shape[2] in CHANNELS:
-        return shape  # type: ignore[return-value]
+        return shape[0], shape[1], shape[2]
     if len(shape) == 3 and shape[0] in CHANNELS:
         return shape[1], shape[2], shape[0]
     return None

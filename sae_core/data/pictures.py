@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sae_core import limits
-from sae_core.data.archive import EntryError
+from sae_core.data.entries import EntryError
 from sae_core.errors import DataError, TooLargeError
 
 Colour = Literal["auto", "grey", "colour"]
@@ -71,7 +71,8 @@ class ImageOptions:
                 raise DataError(f"The {side} of pictures is a whole number of pixels from 1, not {value!r}.")
             if value > limits.MAX_PICTURE_SIDE:
                 raise TooLargeError(
-                    f"Pictures can be up to {limits.MAX_PICTURE_SIDE} pixels on a side, not {value}. Choose a smaller {side}."
+                    f"Pictures can be up to {limits.MAX_PICTURE_SIDE} pixels on a side, not {value}. Choose a smaller "
+                    f"{side}."
                 )
         if self.colour not in ("auto", "grey", "colour"):
             raise DataError(f'The colour of pictures is "auto", "grey" or "colour", not {self.colour!r}.')
@@ -286,7 +287,7 @@ def _planes(image: Image.Image, content: bytes, name: str) -> tuple[list[Image.I
         return [Image.fromarray(np.asarray(image).astype(np.float32))], False, True
     if image.has_transparency_data or image.mode in ("LA", "La", "PA", "RGBA", "RGBa"):
         image = image.convert("RGBA")
-        transparent = image.getextrema()[3][0] < 255  # type: ignore[index]
+        transparent = image.getchannel("A").getextrema() != (255, 255)
         if transparent:
             image = Image.alpha_composite(Image.new("RGBA", image.size, (255, 255, 255, 255)), image)
         return [image.convert("RGB")], transparent, False

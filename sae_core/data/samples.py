@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sae_core.data.archive import Entry
 from sae_core.data.dataset import Column, Dataset, SplitOptions
+from sae_core.data.entries import Entry
 from sae_core.data.stored import open_stored
 from sae_core.errors import DataError
 

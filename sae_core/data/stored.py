@@ -5,13 +5,12 @@ The header is looked at first, so that a file that claims an absurd size costs n
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
 import math
 import struct
 import warnings
-import zipfile
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO, Any
@@ -20,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sae_core import limits
-from sae_core.data.archive import Entry
-from sae_core.errors import SaeError, TooLargeError, UnreadableFileError, UnsafeFileError
+from sae_core.data.entries import Entry, EntryError
+from sae_core.errors import TooLargeError, UnreadableFileError, UnsafeFileError
 
 NPY = b"\x93NUMPY"
 GZIP = b"\x1f\x8b"
@@ -90,28 +89,28 @@ class Stored:
         return np.concatenate(blocks) if blocks else np.empty(self.shape, self.dtype.newbyteorder("="))
 
     def _values(self) -> IO[bytes]:
-        stream = _unzipped(self.entry.stream())
-        _take(stream, self.start, self.entry.name)
+        stream = _opened(self.entry)
+        _take(stream, self.start, self.entry)
         return stream
 
     def _fill(self, stream: IO[bytes], block: NDArray[Any]) -> None:
-        target = memoryview(block.reshape(-1).view(np.uint8))
+        target: memoryview = block.reshape(-1).view(np.uint8).data
         done = 0
         while done < len(target):
-            chunk = _take(stream, min(limits.MEGABYTE, len(target) - done), self.entry.name)
+            chunk = _take(stream, min(limits.MEGABYTE, len(target) - done), self.entry)
             if not chunk:
                 raise UnreadableFileError(
-                    f"{self.entry.name} ends before the {' x '.join(map(str, self.shape))} values that it announces, so "
-                    "it was cut short. Download or copy it again."
+                    f"{self.entry.name} ends before the {' x '.join(map(str, self.shape))} values that it announces, "
+                    "so it was cut short. Download or copy it again."
                 )
             target[done : done + len(chunk)] = chunk
             done += len(chunk)
 
     def _end(self, stream: IO[bytes]) -> None:
-        if _take(stream, 1, self.entry.name):
+        if _take(stream, 1, self.entry):
             raise UnreadableFileError(
-                f"{self.entry.name} holds more than the {' x '.join(map(str, self.shape))} values that it announces, so "
-                "it is damaged. Download or copy it again."
+                f"{self.entry.name} holds more than the {' x '.join(map(str, self.shape))} values that it announces, "
+                "so it is damaged. Download or copy it again."
             )
 
 
@@ -127,11 +126,8 @@ def open_stored(entry: Entry) -> Stored | None:
         UnsafeFileError: an array of pickled Python objects.
         TooLargeError: more values than `limits.MAX_PREPARED_BYTES` allows.
     """
-    with entry.stream() as raw:
-        head = _take(raw, HEAD, entry.name)
-    if head.startswith(GZIP):
-        with _unzipped(entry.stream()) as stream:
-            head = _take(stream, HEAD, entry.name)
+    with _opened(entry) as stream:
+        head = _take(stream, HEAD, entry)
     stored = _npy(head, entry) if head.startswith(NPY) else idx_header(head, entry)
     if stored is None:
         return None
@@ -206,10 +202,12 @@ def _stem(name: str) -> str:
     return name
 
 
-def _unzipped(stream: IO[bytes]) -> IO[bytes]:
-    """The stream itself, or what is in it where it is gzipped."""
-    start = stream.read(2)
-    stream.seek(0)
+def _opened(entry: Entry) -> IO[bytes]:
+    """The file, or what is in it where it is gzipped."""
+    with _plain_errors(entry):
+        stream = entry.open()
+        start = stream.read(2)
+        stream.seek(0)
     return _Gzip(stream) if start == GZIP else stream  # type: ignore[return-value]
 
 
@@ -225,15 +223,20 @@ class _Gzip(gzip.GzipFile):
         self._below.close()
 
 
-def _take(stream: IO[bytes], size: int, name: str) -> bytes:
+def _take(stream: IO[bytes], size: int, entry: Entry) -> bytes:
     """Up to `size` bytes, fewer only at the end."""
-    try:
-        chunks = []
+    chunks = []
+    with _plain_errors(entry):
         while size and (chunk := stream.read(size)):
             chunks.append(chunk)
             size -= len(chunk)
-        return b"".join(chunks)
-    except SaeError:
-        raise
-    except (OSError, EOFError, zlib.error, zipfile.BadZipFile, RuntimeError, NotImplementedError, ValueError):
-        raise UnreadableFileError(f"{name} is cut short or damaged inside. Download or copy it again.") from None
+    return b"".join(chunks)
+
+
+@contextlib.contextmanager
+def _plain_errors(entry: Entry) -> Iterator[None]:
+    try:
+        with entry.errors():
+            yield
+    except EntryError as error:
+        raise UnreadableFileError(f"{error.name} {error.reason}. Download, copy or save it again.") from None
