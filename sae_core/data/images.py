@@ -137,8 +137,8 @@ def _matrix(name: str, n: int, options: ImageOptions) -> NDArray[np.float32]:
         raise TooLargeError(
             f"{n:,} pictures of {options.width} x {options.height} pixels in {options.colour} need "
             f"{n * size * 4 / limits.MEGABYTE:,.0f} MB of memory; the limit is "
-            f"{limits.MAX_PREPARED_BYTES // limits.MEGABYTE:,} MB. Choose a smaller size, or grey, or fewer pictures of "
-            f"{name}."
+            f"{limits.MAX_PREPARED_BYTES // limits.MEGABYTE:,} MB. Choose a smaller size, or grey, or fewer pictures "
+            f"of {name}."
         )
     return np.empty((n, size), dtype=np.float32)
 
