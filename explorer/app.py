@@ -11,10 +11,11 @@ if ROOT not in sys.path:  # Streamlit puts only this file's folder on the path
 
 import streamlit as st  # noqa: E402
 
-from explorer.places import PAGES  # noqa: E402
+from explorer.places import ICON, LOGO, PAGES  # noqa: E402
 from explorer.widgets.frame import guarded  # noqa: E402
 
-st.set_page_config(page_title="Stacked Autoencoder Explorer", page_icon=":material/layers:", layout="wide")
+st.set_page_config(page_title="Stacked Autoencoder Explorer", page_icon=str(ICON), layout="wide")
+st.logo(str(LOGO), icon_image=str(ICON), size="large")
 
 pages = [
     st.Page(place.path, title=place.title, icon=place.icon, url_path=place.address, help=place.about)

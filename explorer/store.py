@@ -81,6 +81,11 @@ def model(run_id: str) -> TrainedStack:
     return _models.get(_version(found), found.model)
 
 
+def version(run_id: str) -> tuple[str, str]:
+    """What names the weights of a run as they are now: part of the key of everything computed from them."""
+    return _version(run(run_id))
+
+
 def history(run_id: str) -> tuple[HistoryRow, ...]:
     """All epochs of a run: live ones from its job, else from disk."""
     from sae_core.jobs import find_job

@@ -42,10 +42,11 @@ def show(session: Session, first: RunView) -> None:
             with right:
                 parts.phase_list(run)
             parts.charts(run, state["figures"])
-            figure = parts.reconstructions(run, config, data, state["seen"])
+            figure = parts.reconstructions(run, data, state["seen"])
             if figure is not None:
                 st.markdown("**Held-out rows as the stack gives them back**")
                 st.plotly_chart(figure, key="train-rows", config=CHART_CONFIG, alt="Originals above reconstructions")
+            parts.classifier_charts(run, state["figures"])
             if run.state != first.state:
                 st.rerun()  # buttons and neighbours catch up; the last one of these ends the polling
 

@@ -38,6 +38,7 @@ def loss_curve(phase: Phase, rows: Sequence[HistoryRow], curve: Curve = (), *, h
             y=[_or_gap(y) for _, y in curve],
             mode="lines",
             name="within epochs",
+            showlegend=False,
             line={"color": transparent(TRAIN, 0.35), "width": 1.5},
             hovertemplate="epoch %{x:.2f}: %{y:.4g}<extra>within epochs</extra>",
         )
@@ -48,7 +49,7 @@ def loss_curve(phase: Phase, rows: Sequence[HistoryRow], curve: Curve = (), *, h
     )
     _epoch_axis(figure, phase.epochs)
     figure.update_yaxes(rangemode="tozero" if _spread(rows, curve) > 3 else "normal")
-    return figure
+    return _waiting(figure)
 
 
 def accuracy_curve(lines: Sequence[tuple[str, Phase, Sequence[HistoryRow]]], *, height: int = 250) -> go.Figure:
@@ -71,6 +72,15 @@ def accuracy_curve(lines: Sequence[tuple[str, Phase, Sequence[HistoryRow]]], *, 
     apply_style(figure, x_title="epoch", y_title=y_title, height=height, revision="accuracy")
     _epoch_axis(figure, max(phase.epochs for _, phase, _ in lines))
     figure.update_yaxes(tickformat=".0%")
+    return _waiting(figure)
+
+
+def _waiting(figure: go.Figure) -> go.Figure:
+    """A chart without a curve yet has no numbers on its vertical axis."""
+    if not figure.data:
+        figure.update_yaxes(range=[0, 1], showticklabels=False)
+        figure.update_layout(showlegend=False)
+        figure.add_annotation(text="not begun", showarrow=False, x=0.5, y=0.5, xref="paper", yref="paper", opacity=0.5)
     return figure
 
 

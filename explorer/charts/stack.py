@@ -6,7 +6,6 @@ and decoder stand out; once it is done its decoder steps back: it is dropped fro
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -61,16 +60,19 @@ def stack_drawing(drawing: StackDrawing, *, height: int = 330) -> go.Figure:
     if drawing.n_classes > 1:
         _classifier(figure, drawing, tall[-1])
     apply_style(figure, height=height, legend=False, revision="stack")
+    if depth <= 6:  # else there is no room beside the input
+        _label(figure, -0.32, TOP, "encode →", faint=True)
+        _label(figure, -0.32, BOTTOM, "← decode", faint=True)
     right = depth + (1.1 if drawing.n_classes > 1 else 0.45)
     figure.update_xaxes(visible=False, range=[-0.55, right], fixedrange=True)
-    figure.update_yaxes(visible=False, range=[-1.62, 1.42], fixedrange=True)
+    figure.update_yaxes(visible=False, range=[-1.4, 1.36], fixedrange=True)
     figure.update_layout(margin={"l": 0, "r": 0, "t": 0, "b": 0}, hovermode="closest")
     return figure
 
 
 def _height(width: int, widest: int) -> float:
-    """Half the height of a bar: grows with the logarithm, so that 784 and 2 fit in one picture."""
-    return 0.12 + 0.4 * math.log1p(width) / math.log1p(max(widest, 2))
+    """Half the height of a bar: grows slower than the width, so that 784 and 2 fit in one picture."""
+    return float(max(0.07, 0.55 * (width / widest) ** 0.35))
 
 
 TOP, BOTTOM = 0.62, -0.72  # centre lines of the two rows
@@ -139,17 +141,14 @@ def _decoder(figure: go.Figure, drawing: StackDrawing, level: int, tall: Sequenc
 
 
 def _code(figure: go.Figure, drawing: StackDrawing, level: int, width: int, tall: float) -> None:
-    busy = drawing.live and (
-        (level > 0 and drawing.encoder_states[level - 1] == "training")
-        or (level < len(drawing.encoders) and drawing.encoder_states[level] == "training")
-    )
+    state: PartState = drawing.encoder_states[level - 1] if drawing.live and level else "trained"
     name = "Prepared input" if level == 0 else f"Code of level {level}"
     xs = [level - BAR, level + BAR, level + BAR, level - BAR, level - BAR]
     ys = [TOP + tall, TOP + tall, TOP - tall, TOP - tall, TOP + tall]
-    colour = ACTIVE if busy and level > 0 and drawing.encoder_states[level - 1] == "training" else BLUE
-    _shape(figure, xs, ys, colour, 0.95, f"<b>{name}</b><br>{width:,} values for each row")
+    colour, strength = (ACTIVE if state == "training" else BLUE), (0.35 if state == "waiting" else 0.95)
+    _shape(figure, xs, ys, colour, strength, f"<b>{name}</b><br>{width:,} values for each row")
     _label(figure, level, TOP + tall + 0.1, f"<b>{width:,}</b>")
-    _label(figure, level, -0.02, "input" if level == 0 else f"level {level}", faint=True)
+    _label(figure, level, TOP - tall - 0.12, "input" if level == 0 else f"level {level}", faint=True)
 
 
 def _classifier(figure: go.Figure, drawing: StackDrawing, tall: float) -> None:
@@ -157,16 +156,23 @@ def _classifier(figure: go.Figure, drawing: StackDrawing, tall: float) -> None:
     state = drawing.softmax_state if drawing.live else "trained"
     colour = ACTIVE if state == "training" else GREEN
     strength = {"waiting": 0.12, "training": 0.55, "trained": 0.35}[state]
-    end = 0.12 + 0.14
+    end = max(0.12, min(tall, 0.3))
     text = f"<b>Softmax classifier</b><br>{drawing.widths[-1]:,} to {drawing.n_classes:,} classes, {drawing.softmax:,} parameters"
     left, right = depth + BAR, depth + 0.72
     xs, ys = [left, right, right, left, left], [TOP + tall, TOP + end, TOP - end, TOP - tall, TOP + tall]
     _shape(figure, xs, ys, colour, strength, text)
     bar = [right, right + 2 * BAR, right + 2 * BAR, right, right]
-    _shape(figure, bar, [TOP + end, TOP + end, TOP - end, TOP - end, TOP + end], colour, 0.9, text)
+    _shape(
+        figure,
+        bar,
+        [TOP + end, TOP + end, TOP - end, TOP - end, TOP + end],
+        colour,
+        0.35 if state == "waiting" else 0.9,
+        text,
+    )
     _label(figure, (left + right) / 2, TOP, f"{drawing.softmax:,}" if depth <= 7 else "")
     _label(figure, right + BAR, TOP + end + 0.1, f"<b>{drawing.n_classes:,}</b>")
-    _label(figure, right + BAR, -0.02, "classes", faint=True)
+    _label(figure, right + BAR, TOP - end - 0.12, "classes", faint=True)
 
 
 def _shape(

@@ -136,30 +136,39 @@ def outcome(run: RunView) -> None:
 
 
 def phase_list(run: RunView) -> None:
-    """Every phase with its mark and its last figures."""
-    lines = []
-    for phase in run.phases:
-        rows = run.rows_of(phase)
-        current = phase.index == run.phase_index and run.is_active
-        done = phase.index < run.phase_index
-        mark = ":material/check_circle:" if done else ":material/pending:" if current else ":material/circle:"
-        figures = ""
-        if rows:
-            last = rows[-1]
-            if phase.loss == "cross_entropy":
-                share = (
-                    last.validation_accuracy
-                    if last.validation_accuracy == last.validation_accuracy
-                    else last.train_accuracy
-                )
-                figures = f" {share:.1%}"
-            else:
-                loss = last.validation_loss if last.validation_loss == last.validation_loss else last.train_loss
-                figures = f" {number(loss)}"
-        name = f"**{_title(phase)}**" if current else _title(phase)
-        lines.append(f"{mark} {name}{f' · {figures.strip()}' if figures else ''}")
+    """Every phase with its mark and its last figures; the classifiers on frozen codes share one line."""
+    lines = [_phase_line(run, [phase]) for phase in run.phases if phase.kind != "softmax"]
+    heads = [phase for phase in run.phases if phase.kind == "softmax"]
+    if heads:
+        place = sum(phase.index < heads[0].index for phase in run.phases)
+        lines.insert(place, _phase_line(run, heads))
     st.markdown("  \n".join(lines))
-    st.caption("Last validation loss of each phase, or accuracy of a classifier.")
+    if run.history:
+        st.caption("Validation loss at the end of each phase; accuracy of classifiers.")
+
+
+def _phase_line(run: RunView, phases: list[Phase]) -> str:
+    current = run.is_active and phases[0].index <= run.phase_index <= phases[-1].index
+    done = phases[-1].index < run.phase_index
+    mark = ":material/check_circle:" if done else ":material/pending:" if current else ":material/circle:"
+    name = _title(phases[0]) if len(phases) == 1 else f"Softmax on {len(phases)} frozen codes"
+    figures = [figure for phase in phases for figure in _last_figure(run, phase)]
+    if not figures:
+        detail = f"{phases[0].epochs:,} epochs" if phases[0].epochs != 1 else "1 epoch"
+    elif phases[0].loss == "cross_entropy":
+        detail = f"{max(figures):.1%}" if len(phases) == 1 else f"{min(figures):.1%} to {max(figures):.1%}"
+    else:
+        detail = number(figures[-1])
+    return f"{mark} {f'**{name}**' if current else name} · {detail}"
+
+
+def _last_figure(run: RunView, phase: Phase) -> list[float]:
+    rows = run.rows_of(phase)
+    if not rows:
+        return []
+    kind = "accuracy" if phase.loss == "cross_entropy" else "loss"
+    held_out = getattr(rows[-1], f"validation_{kind}")
+    return [held_out if held_out == held_out else getattr(rows[-1], f"train_{kind}")]
 
 
 def drawing(run: RunView, config: StackConfig, data: Dataset) -> go.Figure:
@@ -171,7 +180,7 @@ def drawing(run: RunView, config: StackConfig, data: Dataset) -> go.Figure:
 
 
 def charts(run: RunView, kept: dict[str, tuple[Any, go.Figure]]) -> None:
-    """A chart for each phase; only those whose numbers changed are drawn anew.
+    """A loss chart for each level (or joint phase); only those whose numbers changed are drawn anew.
 
     Args:
         kept: figures of the last time by key, with what they were drawn from.
@@ -182,6 +191,10 @@ def charts(run: RunView, kept: dict[str, tuple[Any, go.Figure]]) -> None:
         for column, phase in zip(st.columns(max(len(part), min(LEVELS_PER_ROW, len(learning)))), part, strict=False):
             with column:
                 _phase_chart(run, phase, kept)
+
+
+def classifier_charts(run: RunView, kept: dict[str, tuple[Any, go.Figure]]) -> None:
+    """Accuracy of the classifiers on frozen codes; loss and accuracy of fine-tuning."""
     heads = [phase for phase in run.phases if phase.kind == "softmax"]
     tuned = [phase for phase in run.phases if phase.kind == "fine_tune"]
     if heads or tuned:
@@ -258,15 +271,12 @@ def watched(run: RunView, data: Dataset, seen: dict[int, Features]) -> tuple[NDA
     return rows, seen
 
 
-def reconstructions(run: RunView, config: StackConfig, data: Dataset, seen: dict[int, Features]) -> go.Figure | None:
+def reconstructions(run: RunView, data: Dataset, seen: dict[int, Features]) -> go.Figure | None:
     """Held-out rows above what each level gives back; pictures as pictures, numbers as profiles of the newest level."""
     rows, found = watched(run, data, seen)
     if data.image_shape is not None:
-        empty = np.zeros((0, data.n_features), dtype=np.float32)
         strips = [("original", np.asarray(data.take(rows)))]
-        strips += [
-            (f"level {level}", np.asarray(found.get(level, empty))) for level in range(1, len(config.layers) + 1)
-        ]
+        strips += [(f"level {level}", np.asarray(found[level])) for level in sorted(found)]
         return gallery(strips, data.image_shape, cell=64)
     names, mean, spread = _scale(data)
     if not names:
