@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -27,14 +26,44 @@ _PLAIN = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,4})?")
 _INFINITE = re.compile(r"[+-]?(inf|infinity|∞)", re.IGNORECASE)
 _CODE = re.compile(r"0\d+")
 
-# Date formats in the order in which they are tried; those of one shape differ only in day or month first.
-_MONTH_FIRST = ("%m/%d/%Y", "%m-%d-%Y", "%m.%d.%Y", "%m/%d/%y", "%m-%d-%y")
-_DAY_FIRST = ("%d/%m/%Y", "%d-%m-%Y", "%d.%m.%Y", "%d/%m/%y", "%d-%m-%y", "%d.%m.%y")
-_OTHER = (
-    "%Y/%m/%d", "%Y.%m.%d", "%Y-%m", "%Y/%m", "%d-%b-%Y", "%d-%b-%y", "%d %b %Y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y", "%b %d %Y",
-    "%B %d %Y", "%d. %B %Y", "%d%b%Y", "%b-%Y", "%b %Y", "%B %Y", "%Y年%m月%d日", "%a, %d %b %Y", "%A, %d %B %Y", "%A, %B %d, %Y",
+# (form, formats of that form): the first format that fits all cells is taken, day or month first as the caller says.
+_DATES: tuple[tuple[str, tuple[str, ...]], ...] = (
+    (r"\d{4}-\d{1,2}-\d{1,2}", ("%Y-%m-%d",)),
+    (r"\d{4}/\d{1,2}/\d{1,2}", ("%Y/%m/%d", "%Y/%d/%m")),
+    (r"\d{4}\.\d{1,2}\.\d{1,2}", ("%Y.%m.%d",)),
+    (r"\d{4}年\d{1,2}月\d{1,2}日", ("%Y年%m月%d日",)),
+    (r"\d{4}-\d{2}", ("%Y-%m",)),
+    (r"\d{4}/\d{2}", ("%Y/%m",)),
+    (r"\d{1,2}/\d{1,2}/\d{4}", ("%m/%d/%Y", "%d/%m/%Y")),
+    (r"\d{1,2}-\d{1,2}-\d{4}", ("%m-%d-%Y", "%d-%m-%Y")),
+    (r"\d{1,2}\.\d{1,2}\.\d{4}", ("%d.%m.%Y",)),
+    (r"\d{1,2}/\d{1,2}/\d{2}", ("%m/%d/%y", "%d/%m/%y")),
+    (r"\d{1,2}-\d{1,2}-\d{2}", ("%m-%d-%y", "%d-%m-%y")),
+    (r"\d{1,2}\.\d{1,2}\.\d{2}", ("%d.%m.%y",)),
+    (r"\d{1,2}-W-\d{4}", ("%d-%b-%Y", "%d-%B-%Y")),
+    (r"\d{1,2}-W-\d{2}", ("%d-%b-%y",)),
+    (r"\d{1,2} W \d{4}", ("%d %b %Y", "%d %B %Y")),
+    (r"\d{1,2}\. W \d{4}", ("%d. %B %Y", "%d. %b %Y")),
+    (r"\d{1,2}W\d{4}", ("%d%b%Y",)),
+    (r"\d{1,2}/W/\d{4}", ("%d/%b/%Y",)),
+    (r"W \d{1,2}, \d{4}", ("%b %d, %Y", "%B %d, %Y")),
+    (r"W \d{1,2} \d{4}", ("%b %d %Y", "%B %d %Y")),
+    (r"W[- ]\d{4}", ("%b-%Y", "%b %Y", "%B %Y", "%B-%Y")),
+    (r"W, \d{1,2} W \d{4}", ("%a, %d %b %Y", "%A, %d %B %Y")),
+    (r"W, W \d{1,2}, \d{4}", ("%A, %B %d, %Y", "%a, %b %d, %Y")),
 )
-_TIMES = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p", ", %H:%M", "T%H:%M:%S", " %H:%M:%S %z", " %H:%M:%S GMT")
+_TIMES: tuple[tuple[str, str], ...] = (
+    (r"\d{1,2}:\d{2}", "%H:%M"),
+    (r"\d{1,2}:\d{2}:\d{2}", "%H:%M:%S"),
+    (r"\d{1,2}:\d{2}:\d{2}\.\d{1,6}", "%H:%M:%S.%f"),
+    (r"\d{1,2}:\d{2} ?[AaPp]\.?[Mm]\.?", "%I:%M %p"),
+    (r"\d{1,2}:\d{2}:\d{2} ?[AaPp][Mm]", "%I:%M:%S %p"),
+    (r"\d{1,2}:\d{2}:\d{2} [+-]\d{2}:?\d{2}", "%H:%M:%S %z"),
+    (r"\d{1,2}:\d{2}:\d{2} (?:GMT|UTC)", "%H:%M:%S GMT"),
+)
+_FORMS = tuple((re.compile(form.replace("W", r"[^\W\d_]{3,9}\.?")), formats) for form, formats in _DATES)
+_TIME_FORMS = tuple((re.compile(form), time_format) for form, time_format in _TIMES)
+_DATE_AND_TIME = re.compile(r"(.*?)((?:,? |T)(?=\d{1,2}:)|$)(.*)", re.DOTALL)
 _ISO = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}([.,]\d{1,9})?)?( ?(Z|[+-]\d{2}(:?\d{2})?))?)?")
 ISO = "ISO8601"
 COMPACT = "%Y%m%d"
@@ -149,16 +178,27 @@ def guess_date_format(words: Iterable[str], *, day_first: bool = False, allow_co
         return ISO if _share(sample, ISO) >= wanted else None
     if allow_compact and sum(re.fullmatch(r"(19|20)\d{6}", word) is not None for word in sample) >= wanted:
         return COMPACT if _share(sample, COMPACT) >= wanted else None
-    if sum(re.search(r"\d", word) is not None and re.search(r"[/\-. ]|年|[A-Za-z]{3}", word) is not None for word in sample) < wanted:
-        return None
-    if any(len(word) > 40 for word in sample) or sum(re.fullmatch(r"[+-]?[\d.]+", word) is not None and word.count(".") < 2 for word in sample) > 0:
-        return None
-    first, second = (_DAY_FIRST, _MONTH_FIRST) if day_first else (_MONTH_FIRST, _DAY_FIRST)
-    for day in (*_OTHER, *first, *second):
-        for time in _TIMES:
-            if _fits(day + time, sample[0]) and _share(sample, day + time) >= wanted:
-                return day + time
+    for date_format in _formats_like(sample[0], day_first):
+        if _share(sample, date_format) >= wanted:
+            return date_format
     return None
+
+
+def _formats_like(word: str, day_first: bool) -> list[str]:
+    """Formats whose form a cell has."""
+    match = _DATE_AND_TIME.fullmatch(word)
+    if match is None or len(word) > 48:
+        return []
+    date, mark, time = match.groups()
+    times = [time_format for form, time_format in _TIME_FORMS if form.fullmatch(time)] if mark else [""]
+    if mark and re.search(r"\d[AaPp][Mm]$", time):
+        times = [time_format.replace(" %p", "%p") for time_format in times]
+    if time.endswith("UTC"):
+        times = [time_format.replace("GMT", "UTC") for time_format in times]
+    dates = [date_format for form, formats in _FORMS if form.fullmatch(date) for date_format in formats]
+    if day_first:
+        dates.sort(key=lambda date_format: not date_format.startswith("%d"))
+    return [date_format + mark + time_format for date_format in dates for time_format in times]
 
 
 def parse_dates(values: Any, date_format: str) -> tuple[NDArray[np.datetime64], NDArray[np.bool_]]:
@@ -194,11 +234,6 @@ def _to_dates(words: list[str], date_format: str) -> NDArray[np.datetime64]:
 
 def _share(words: list[str], date_format: str) -> int:
     return int((~np.isnat(_to_dates(words, date_format))).sum())
-
-
-@lru_cache(maxsize=4096)
-def _fits(date_format: str, word: str) -> bool:
-    return not bool(np.isnat(_to_dates([word], date_format))[0])
 
 
 def truth_words(words: Iterable[str]) -> tuple[str, str] | None:

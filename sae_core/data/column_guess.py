@@ -141,7 +141,7 @@ def _is_category(found: ColumnSummary) -> bool:
     long = found.text_bytes / max(1, filled) > 80
     if distinct <= 2:
         return True
-    if filled >= 20 and distinct > 0.9 * filled:
+    if filled >= 8 and distinct > 0.9 * filled:
         return False
     return (distinct <= MAX_CATEGORIES and not long) or (distinct <= 1000 and distinct <= 0.5 * filled and not long)
 
@@ -151,7 +151,7 @@ def _guess_role(found: ColumnSummary, kind: GuessedKind, position: int, n_column
     distinct, exact = found.distinct
     if found.is_unsupported:
         return "ignore", "lists, structures and bytes cannot be features"
-    if not filled or (found.words is not None and all(word.lower() in cells.MISSING_WORDS for word in found.words)):
+    if not filled or (found.words and all(word.lower() in cells.MISSING_WORDS for word in found.words)):
         return "ignore", "has no values"
     if exact and distinct == 1 and found.empty == 0 and not found.dates:
         return "ignore", "has the same value in every row"
@@ -169,7 +169,7 @@ def _guess_role(found: ColumnSummary, kind: GuessedKind, position: int, n_column
         if found.whole and unique and found.low > 1e12 and found.rows >= 10:
             return "identifier", "long whole numbers, different in every row"
     if kind == "text":
-        if unique and filled >= 5:
+        if unique and filled >= max(5, found.rows / 2):
             return "identifier", "is different in (nearly) every row"
         return "ignore", f"text with {'at least ' if not exact else ''}{distinct:,} different values"
     return "feature", ""
@@ -199,8 +199,11 @@ def _distinct(found: ColumnSummary, kind: GuessedKind) -> tuple[int, bool]:
     return distinct, exact
 
 
-def guess_label(columns: Sequence[ColumnGuess], rows: int) -> str | None:
-    """The column that is the label, as a person would guess: by its name, else the last or first one with few values."""
+def guess_label(columns: Sequence[ColumnGuess], rows: int, has_header: bool = True) -> str | None:
+    """The column that is the label, as a person would guess: by its name, else the last one if it has few values.
+
+    Without a header (the UCI files) the first one may be it as well.
+    """
     fit = [column for column in columns if column.role == "feature" and _could_be_label(column, rows)]
     others = len([column for column in columns if column.role == "feature"])
     if others < 2:
@@ -213,6 +216,8 @@ def guess_label(columns: Sequence[ColumnGuess], rows: int) -> str | None:
     last, first = usable[-1], usable[0]
     if last in fit and _few(last, rows):
         return last.name
+    if has_header:
+        return None
     if first in fit and _few(first, rows) and first.kind in ("category", "boolean") and any(c.kind == "numeric" for c in usable):
         return first.name
     if first in fit and first.kind == "numeric" and first.distinct <= 10 and rows >= 30 and _all_fractions(usable[1:]):
@@ -221,7 +226,7 @@ def guess_label(columns: Sequence[ColumnGuess], rows: int) -> str | None:
 
 
 def _could_be_label(column: ColumnGuess, rows: int) -> bool:
-    if not column.can_be_label or column.kind in ("date", "text") or not 2 <= column.distinct <= max(2, min(MAX_CLASSES, rows // 2)):
+    if not column.can_be_label or column.kind in ("date", "text") or not 2 <= column.distinct <= min(MAX_CLASSES, rows // 2):
         return False
     whole = column.kind != "numeric" or all(re.fullmatch(r"[+-]?\d+(\.0*)?", value) for value, _ in column.frequent)
     return whole and (column.kind != "numeric" or column.distinct <= 100)

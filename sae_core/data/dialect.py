@@ -19,6 +19,8 @@ _BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _SAMPLE_ROWS = 300
+_NUMBER_LIKE = re.compile(r"[-+(]?[$€£]?(\d{1,3}([.,' \u00a0\u202f]\d{3})+|\d*)([.,]\d+)?([eE][-+]?\d+)?[%)€]?")
+_NUMBERS_IN_A_ROW = re.compile(r"[-+]?[\d.,]+([ \t]+([-+]?[\d.,]+|\?))+")
 
 
 @dataclass(frozen=True)
@@ -268,7 +270,7 @@ def _guess_delimiter(lines: list[str], quote: str) -> str:
             continue
         score = _evenness(split_lines(sample, delimiter, quote), delimiter) * (1 - 0.01 * rank)
         if delimiter in " :":
-            score *= 0.6
+            score *= 0.8
         if score > best_score + 1e-9:
             best, best_score = delimiter, score
     return best
@@ -283,15 +285,18 @@ def _evenness(rows: list[tuple[int, list[str]]], delimiter: str) -> float:
     share = (count + 0.5 * sum(n for w, n in wide.items() if abs(w - width) == 1)) / sum(widths.values())
     others = [mark for mark in (",", ";", "\t", "|") if mark != delimiter]
     cells = [cell for _, row in rows if len(row) == width for cell in row][:5000]
-    clean = sum(_is_clean(cell, others) for cell in cells) / max(1, len(cells))
+    clean = sum(_is_clean(cell, others, delimiter != " ") for cell in cells) / max(1, len(cells))
     return min(1.0, share) * (0.3 + 0.7 * clean) * (1 + 0.001 * min(width, 20))
 
 
-def _is_clean(cell: str, others: list[str]) -> bool:
+def _is_clean(cell: str, others: list[str], blanks: bool) -> bool:
     """Whether a cell looks like one value: no other delimiter in it, unless as a decimal mark or in a sentence."""
-    if not any(mark in cell for mark in others):
+    cell = cell.strip()
+    if _NUMBER_LIKE.fullmatch(cell):
         return True
-    return number(cell, ",") is not None or number(cell, ".", ",") is not None or re.search(r", \w", cell) is not None
+    if blanks and _NUMBERS_IN_A_ROW.fullmatch(cell):
+        return False
+    return not any(mark in cell for mark in others) or re.search(r", \w", cell) is not None
 
 
 def _first_table_row(rows: list[tuple[int, list[str]]]) -> int:
@@ -314,7 +319,7 @@ def _first_table_row(rows: list[tuple[int, list[str]]]) -> int:
             return at
         if len(row) == usual - 1 and len(row) > 0 and after and all(width == usual for width in after) and (usual > 2 or at == 0):
             return at
-        if len(row) > 1 and after and all(abs(width - usual) <= 1 for width in after) and len(row) >= usual - 2:
+        if after and all(abs(width - usual) <= 1 for width in after) and filled >= max(2.0, 0.6 * usual):
             return at
     return 0
 

@@ -283,7 +283,7 @@ def _look_through(rows: Rows, source: TableSource, kinds: Mapping[str, GuessedKi
     frame = pd.DataFrame(dict(zip(rows.names, preview or [], strict=True)), dtype="str")
     return TableGuess(
         name=source.name, rows=total, dialect=dialect if isinstance(rows, TextRows) else None, columns=columns,
-        label_guess=guess_label(columns, total), preview=frame, problems=tuple(rows.problems.first),
+        label_guess=guess_label(columns, total, dialect.header), preview=frame, problems=tuple(rows.problems.first),
         notes=(*rows.header_notes, *rows.problems.notes()), source_size=source.size,
     )  # fmt: skip
 
