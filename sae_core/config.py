@@ -123,7 +123,8 @@ def _as_layers(value: Any) -> Any:
     if isinstance(value, (str, bytes)) or not isinstance(value, Sequence):
         raise ValueError("layers is a list of numbers of units, or of LayerConfig")
     return tuple(
-        {"units": int(entry)} if isinstance(entry, Integral) and not isinstance(entry, bool) else entry for entry in value
+        {"units": int(entry)} if isinstance(entry, Integral) and not isinstance(entry, bool) else entry
+        for entry in value
     )
 
 
@@ -138,7 +139,7 @@ class StackConfig(_Settings):
         joint_epochs: epochs of the joint phase; None: as many gradient steps as the greedy phases would take together.
         unrolled_epochs: epochs of fine-tuning of the reconstruction through the unrolled stack (Hinton & Salakhutdinov
             2006); with "greedy" this is greedy first, then joint.
-        softmax_epochs, softmax_learning_rate: of the softmax classifiers on the frozen code of each level and on the input.
+        softmax_epochs, softmax_learning_rate: of the softmax classifiers on each level's frozen code (0: the input).
         fine_tune_epochs: epochs of supervised fine-tuning of the whole stack with its softmax.
         fine_tune_learning_rate, fine_tune_dropout, fine_tune_weight_decay, label_smoothing: of that phase.
         label_share: share of the training labels that the supervised phases may see, 0..1 (semi-supervised use).
@@ -153,7 +154,9 @@ class StackConfig(_Settings):
         device: "auto" is CUDA, else MPS, else the CPU.
     """
 
-    layers: Annotated[tuple[LayerConfig, ...], BeforeValidator(_as_layers), Field(min_length=1, max_length=limits.MAX_LEVELS)]
+    layers: Annotated[
+        tuple[LayerConfig, ...], BeforeValidator(_as_layers), Field(min_length=1, max_length=limits.MAX_LEVELS)
+    ]
     activation: Activation = "relu"
     loss: Loss = "squared_error"
     epochs: Epochs = 10
@@ -203,7 +206,9 @@ def _sentence(what: str, error: ValidationError) -> str:
     parts = []
     for problem in error.errors(include_url=False):
         place = ".".join(str(part + 1) if isinstance(part, int) else part for part in problem["loc"])
-        text = str(problem["msg"]).removeprefix("Value error, ").removeprefix("LayerConfig cannot be used: ").rstrip(".")
+        text = (
+            str(problem["msg"]).removeprefix("Value error, ").removeprefix("LayerConfig cannot be used: ").rstrip(".")
+        )
         text = text[:1].lower() + text[1:]
         parts.append(f"{place}: {text}" if place else text)
     return f"{what} cannot be used: {'; '.join(parts)}."

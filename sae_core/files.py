@@ -31,7 +31,8 @@ def storage_errors(path: Path) -> Iterator[None]:
     except OSError as error:
         reason = error.strerror or str(error)
         raise StorageError(
-            f"Could not write {path.name} in {path.parent}: {reason}. Free some space or choose another workspace, then try again."
+            f"Could not write {path.name} in {path.parent}: {reason}. "
+            "Free some space or choose another workspace, then try again."
         ) from error
 
 
@@ -102,14 +103,16 @@ def parse_json(content: bytes, name: str) -> Any:
     try:
         return json.loads(content.decode("utf-8"), parse_constant=refuse, object_pairs_hook=unique)
     except (ValueError, RecursionError) as error:
-        raise ModelFileError(f"{name} is not valid JSON ({error}), so it was damaged or altered. Use the original file.") from None
+        raise ModelFileError(
+            f"{name} is not valid JSON ({error}), so it was damaged or altered. Use the original file."
+        ) from None
 
 
 def dump_tensors(tensors: Mapping[str, NDArray[Any]]) -> bytes:
     """Arrays as safetensors bytes."""
     from safetensors.numpy import save
 
-    return save({name: np.ascontiguousarray(value) for name, value in tensors.items()})
+    return save({name: np.asarray(value, order="C") for name, value in tensors.items()})
 
 
 def parse_tensors(content: bytes, name: str) -> dict[str, NDArray[Any]]:
@@ -124,7 +127,9 @@ def parse_tensors(content: bytes, name: str) -> dict[str, NDArray[Any]]:
     try:
         return load(content)
     except (SafetensorError, ValueError, KeyError, TypeError, OverflowError, MemoryError) as error:
-        raise ModelFileError(f"{name} is not a safetensors file ({error}), so it was damaged or altered. Use the original file.") from None
+        raise ModelFileError(
+            f"{name} is not a safetensors file ({error}), so it was damaged or altered. Use the original file."
+        ) from None
 
 
 def write_folder(folder: Path, files: Mapping[str, Content], *, kind: str, version: int) -> None:
@@ -217,7 +222,9 @@ def reading_errors(folder: Path, kind: str) -> Iterator[None]:
             f"{folder} is not a complete {kind}: {missing} is missing. Use the folder or bundle as it was saved."
         ) from None
     except OSError as error:
-        raise ModelFileError(f"{folder} cannot be read: {error.strerror or error}. Check the path and try again.") from None
+        raise ModelFileError(
+            f"{folder} cannot be read: {error.strerror or error}. Check the path and try again."
+        ) from None
 
 
 def _altered(name: str, kind: str) -> ModelFileError:
@@ -243,8 +250,8 @@ def read_manifest(content: bytes, *, kind: str, version: int) -> dict[str, tuple
         raise VersionError(f"This {kind} does not say which version wrote it. Save or export it again.")
     if found > version:
         raise VersionError(
-            f"This {kind} was written by a newer version of the explorer (format {found}; this one reads up to {version}). "
-            "Update the explorer to open it."
+            f"This {kind} was written by a newer version of the explorer (format {found}; this one reads up to "
+            f"{version}). Update the explorer to open it."
         )
     entries = {}
     for name, entry in manifest["files"].items():

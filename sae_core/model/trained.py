@@ -6,7 +6,7 @@ import copy
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -25,14 +25,14 @@ MODEL_KIND = "stacked autoencoder"
 MODEL_VERSION = 1
 ROWS_AT_ONCE = 4096  # of one pass: keeps the widest activation of a large data set out of memory
 
-Raw = Dataset | pd.DataFrame | ArrayLike
+Raw: TypeAlias = Dataset | pd.DataFrame | ArrayLike
 
 
 class TrainedStack:
     """Encoders, decoders and classifiers of every level, in the user's own columns or pixels.
 
     The autoencoders stay as pretraining (and unrolled fine-tuning) left them; supervised fine-tuning works on a copy
-    of the encoders, so that codes before and after it can be compared. All methods are safe to call from several threads.
+    of the encoders, so that codes before and after it can be compared. Several threads may call its methods at once.
 
     Attributes:
         config: how it was trained.
@@ -132,7 +132,9 @@ class TrainedStack:
         """Codes of rows that are prepared already, or of codes of level `start`: (n, width of start) -> (n, units)."""
         level = check_level(level, self.n_levels, lowest=check_level(start, self.n_levels))
         network = self._fine_tuned_stack() if fine_tuned else self.network
-        return in_chunks(lambda rows: network.encode(rows, level, start=start), self._checked(x, start), self.width(level))
+        return in_chunks(
+            lambda rows: network.encode(rows, level, start=start), self._checked(x, start), self.width(level)
+        )
 
     def decode(self, codes: ArrayLike, level: int | None = None) -> Features:
         """Codes of one level, decoded down to the form and units of `Dataset.features`.
@@ -191,9 +193,13 @@ class TrainedStack:
         """(n,) the most probable label of each row, as the user wrote it. Arguments as of `predict_proba`."""
         best = self.predict_proba(raw, level=level).argmax(axis=1)
         numbers = all(isinstance(name, int) for name in self.classes)
-        return np.array(self.classes, dtype=np.int64 if numbers else object)[best]
+        names: NDArray[Any] = np.array(self.classes, dtype=np.int64 if numbers else object)
+        labels: NDArray[Any] = names[best]
+        return labels
 
-    def encoder_weights(self, level: int, *, fine_tuned: bool = False) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def encoder_weights(
+        self, level: int, *, fine_tuned: bool = False
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """(width below, units) weights and (units,) biases of a level's encoder."""
         network = self._fine_tuned_stack() if fine_tuned else self.network
         encoder = network.autoencoder(level).encoder
@@ -225,7 +231,8 @@ class TrainedStack:
             "name": self.name,
         }
         history = [
-            {key: None if value != value else value for key, value in row.items()} for row in self.history.to_dict("records")
+            {key: None if value != value else value for key, value in row.items()}
+            for row in self.history.to_dict("records")
         ]
         weights = {name: value.detach().cpu().numpy() for name, value in self._tensors().items()}
         return {
@@ -252,9 +259,13 @@ class TrainedStack:
             has_fine_tuned, name = bool(description["fine_tuned"]), str(description.get("name", ""))
             preparation_json = description["preparation"]
         except (KeyError, TypeError, ValueError, ConfigError) as error:
-            raise ModelFileError(f"model.json does not describe a stack that this version knows ({error}). Save it again.") from None
+            raise ModelFileError(
+                f"model.json does not describe a stack that this version knows ({error}). Save it again."
+            ) from None
         if any(isinstance(value, bool) or not isinstance(value, int | str) for value in classes):
-            raise ModelFileError("model.json has classes that are neither words nor whole numbers. Save the model again.")
+            raise ModelFileError(
+                "model.json has classes that are neither words nor whole numbers. Save the model again."
+            )
         preparation = Preparation.from_json(preparation_json)
         tensors = parse_tensors(files["weights.safetensors"], "weights.safetensors")
         _check_sizes(config, preparation, tensors)
@@ -288,7 +299,9 @@ class TrainedStack:
 
     def _fine_tuned_stack(self) -> Stack:
         if self.fine_tuned is None:
-            raise LabelError("This stack was not fine-tuned with labels. Train it on data with labels and fine-tuning epochs.")
+            raise LabelError(
+                "This stack was not fine-tuned with labels. Train it on data with labels and fine-tuning epochs."
+            )
         return self.fine_tuned
 
     def classifier(self, level: int | None = None) -> tuple[Stack, nn.Linear, int]:
@@ -298,7 +311,9 @@ class TrainedStack:
             LabelError: there is no such classifier.
         """
         if not self.is_classifier:
-            raise LabelError("This stack was trained without labels, so it cannot predict them. Choose a label column and train again.")
+            raise LabelError(
+                "This stack was trained without labels, so it predicts none. Choose a label column and train again."
+            )
         if level is None and self.fine_tuned is not None and self.fine_tuned_head is not None:
             return self.fine_tuned, self.fine_tuned_head, self.n_levels
         depth = max(self.heads) if level is None else check_level(level, self.n_levels)
@@ -309,7 +324,9 @@ class TrainedStack:
     def _checked(self, x: NDArray[np.float32], level: int) -> NDArray[np.float32]:
         x = np.ascontiguousarray(x, dtype=np.float32)
         if x.ndim != 2 or x.shape[1] != self.width(level):
-            raise ShapeError(f"Level {level} has {self.width(level)} values a row; these rows have the shape {x.shape}.")
+            raise ShapeError(
+                f"Level {level} has {self.width(level)} values a row; these rows have the shape {x.shape}."
+            )
         return x
 
 
@@ -325,7 +342,7 @@ def load_model(folder: str | Path) -> TrainedStack:
 
 def new_head(inputs: int, classes: int) -> nn.Linear:
     """A softmax classifier's linear part, all zero: it starts from equal probabilities."""
-    head: nn.Linear = nn.utils.skip_init(nn.Linear, inputs, classes)
+    head = nn.Linear(inputs, classes, device="meta").to_empty(device="cpu")
     with torch.no_grad():
         head.weight.zero_()
         head.bias.zero_()
@@ -357,7 +374,8 @@ def _check_sizes(config: StackConfig, preparation: Preparation, tensors: Mapping
         if weight is None or weight.shape != (units, below):
             found = "missing" if weight is None else f"{weight.shape}"
             raise ModelFileError(
-                f"The weights of level {level} are {found}, but model.json describes ({units}, {below}). Use the original file."
+                f"The weights of level {level} are {found}, but model.json describes ({units}, {below}). "
+                "Use the original file."
             )
         below = units
 
@@ -370,7 +388,9 @@ def _fill(wanted: Mapping[str, Tensor], tensors: Mapping[str, NDArray[Any]]) -> 
     for name, target in wanted.items():
         value = torch.from_numpy(tensors[name])
         if value.shape != target.shape or value.dtype != target.dtype:
-            raise ModelFileError(f"{name} has the shape {tuple(value.shape)}, {tuple(target.shape)} expected. Use the original file.")
+            raise ModelFileError(
+                f"{name} has the shape {tuple(value.shape)}, {tuple(target.shape)} expected. Use the original file."
+            )
         if not torch.isfinite(value).all():
             raise ModelFileError(f"{name} holds NaN or infinity, so this model cannot be used. Train it again.")
         with torch.no_grad():

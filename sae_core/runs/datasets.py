@@ -50,7 +50,11 @@ def read_dataset(folder: Path) -> Dataset:
     paths = verified_paths(folder, kind=DATASET_KIND, version=DATASET_VERSION)
     try:
         description = parse_json(paths["dataset.json"].read_bytes(), "dataset.json")
-        features = _read_parquet(paths["features.parquet"]) if "features.parquet" in paths else _read_npy(paths["features.npy"])
+        features = (
+            _read_parquet(paths["features.parquet"])
+            if "features.parquet" in paths
+            else _read_npy(paths["features.npy"])
+        )
         labels = None
         if "labels.npy" in paths:
             labels = _read_npy(paths["labels.npy"])
@@ -72,7 +76,9 @@ def read_dataset(folder: Path) -> Dataset:
             source=description["source"],
         )
     except (KeyError, TypeError) as error:
-        raise ModelFileError(f"The stored data set does not have the form of this version ({error}). Upload it again.") from None
+        raise ModelFileError(
+            f"The stored data set does not have the form of this version ({error}). Upload it again."
+        ) from None
 
 
 def describe_stored(folder: Path) -> dict[str, Any]:

@@ -11,7 +11,6 @@ import threading
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sae_core.config import StackConfig
@@ -121,7 +120,11 @@ class Run:
             raise RunNotFoundError(f"The run {self.id} is not in this workspace. It may have been deleted.") from None
         record = RunRecord.from_json(parse_json(content, "run.json"))
         if record.state in ACTIVE_STATES and not _is_driven(record):
-            return replace(record, state=INTERRUPTED, message="The program ended while this run was training. Resume it, or start it again.")
+            return replace(
+                record,
+                state=INTERRUPTED,
+                message="The program ended while this run was training. Resume it, or start it again.",
+            )
         return record
 
     def update(self, **changes: Any) -> None:
@@ -261,7 +264,8 @@ def new_record(run_id: str, name: str, data: Dataset, config: StackConfig) -> Ru
         dataset_name=data.name,
         dataset_fingerprint=data.fingerprint,
         config=config,
-        versions={"python": platform.python_version()} | {name: version(name) for name in ("torch", "numpy", "scikit-learn")},
+        versions={"python": platform.python_version()}
+        | {name: version(name) for name in ("torch", "numpy", "scikit-learn")},
         owner=this_process(),
     )
 

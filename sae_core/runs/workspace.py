@@ -85,13 +85,19 @@ class Workspace:
         for folder in self._folders("datasets", _FINGERPRINT):
             try:
                 about = describe_stored(folder)
-                counts = {name: int(about[name]) for name in ("rows", "n_features", "n_classes")}
-                names = {"name": str(about["name"]), "kind": str(about["kind"])}
-            except (ModelFileError, KeyError, TypeError, ValueError):
+                record = DatasetRecord(
+                    fingerprint=folder.name,
+                    name=str(about["name"]),
+                    kind=str(about["kind"]),
+                    rows=int(about["rows"]),
+                    n_features=int(about["n_features"]),
+                    n_classes=int(about["n_classes"]),
+                    stored=datetime.fromtimestamp(folder.stat().st_mtime, UTC).isoformat(timespec="seconds"),
+                    size_bytes=sum(path.stat().st_size for path in folder.iterdir() if path.is_file()),
+                )
+            except (ModelFileError, KeyError, TypeError, ValueError, OSError):
                 continue
-            stored = datetime.fromtimestamp(folder.stat().st_mtime, UTC).isoformat(timespec="seconds")
-            size = sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
-            found.append(DatasetRecord(fingerprint=folder.name, stored=stored, size_bytes=size, **counts, **names))
+            found.append(record)
         return sorted(found, key=lambda record: record.stored, reverse=True)
 
     def delete_dataset(self, fingerprint: str) -> None:

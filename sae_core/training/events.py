@@ -45,7 +45,7 @@ class Phase:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Gradient steps of one epoch. The last batch may be smaller, but a single left-over row joins the one before."""
+        """Gradient steps of one epoch. The last batch may be smaller; a single row left over joins the one before."""
         return max(1, -(-self.rows // self.batch_size) - (self.rows % self.batch_size == 1 and self.batch_size > 1))
 
 

@@ -29,7 +29,8 @@ def row_from_json(value: dict[str, Any]) -> HistoryRow:
     """
     if not isinstance(value, dict) or set(value) != set(COLUMNS):
         raise ModelFileError("A line of the history does not have the fields of this version. Train the run again.")
-    return HistoryRow(**{name: math.nan if entry is None else entry for name, entry in value.items()})
+    fields: dict[str, Any] = {name: math.nan if entry is None else entry for name, entry in value.items()}
+    return HistoryRow(**fields)
 
 
 def rows_to_lines(rows: Iterable[HistoryRow]) -> str:

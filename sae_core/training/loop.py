@@ -130,7 +130,7 @@ class PhaseLoop:
     def _step(self, batch: Tensor) -> Terms:
         terms = self.objective.terms(batch)
         self.optimiser.zero_grad(set_to_none=True)
-        (terms.loss if terms.penalty is None else terms.loss + terms.penalty).backward()
+        (terms.loss if terms.penalty is None else terms.loss + terms.penalty).backward()  # type: ignore[no-untyped-call]
         self._clip()
         self.optimiser.step()
         return terms
@@ -148,12 +148,12 @@ class PhaseLoop:
             total = terms.loss if terms.penalty is None else terms.loss + terms.penalty
             if decay:
                 total = total + 0.5 * decay * torch.stack([p.square().sum() for p in self.parameters]).sum()
-            total.backward()
+            total.backward()  # type: ignore[no-untyped-call]
             self._clip()
             seen.append(terms)
             return total
 
-        self.optimiser.step(evaluate)
+        self.optimiser.step(evaluate)  # type: ignore[arg-type]
         return seen[0]
 
     def _clip(self) -> None:
@@ -165,8 +165,9 @@ class PhaseLoop:
         penalty = 0.0 if terms.penalty is None else terms.penalty.item()
         if not math.isfinite(loss + penalty):
             raise DivergedError(
-                f"The loss became {loss + penalty} in {self.phase.title}, epoch {self.epoch + 1}, batch {self.batch + 1}. "
-                "Choose a smaller learning rate or limit the gradient, and start again; the last good checkpoint is kept.",
+                f"The loss became {loss + penalty} in {self.phase.title}, epoch {self.epoch + 1}, "
+                f"batch {self.batch + 1}; the last good checkpoint is kept. "
+                "Choose a smaller learning rate or limit the gradient, and start again.",
                 phase=self.phase.title,
                 epoch=self.epoch + 1,
                 step=self.batch + 1,

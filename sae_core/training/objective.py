@@ -72,7 +72,7 @@ class Objective(ABC):
     def validate(self, x: Tensor, y: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Summed loss, and rows classified correctly, of some validation rows."""
 
-    def finish(self) -> None:
+    def finish(self) -> None:  # noqa: B027  most phases have nothing to do
         """Leave the result where the next phase looks for it."""
 
     def validation(self) -> tuple[float, float]:

@@ -22,9 +22,13 @@ def build_optimiser(
     parameters = list(parameters)
     match config.optimiser:
         case "adam":
-            return torch.optim.Adam(parameters, lr=learning_rate, weight_decay=weight_decay, fused=_can_fuse(parameters))
+            return torch.optim.Adam(
+                parameters, lr=learning_rate, weight_decay=weight_decay, fused=_can_fuse(parameters)
+            )
         case "adamw":
-            return torch.optim.AdamW(parameters, lr=learning_rate, weight_decay=weight_decay, fused=_can_fuse(parameters))
+            return torch.optim.AdamW(
+                parameters, lr=learning_rate, weight_decay=weight_decay, fused=_can_fuse(parameters)
+            )
         case "sgd":
             return torch.optim.SGD(parameters, lr=learning_rate, momentum=config.momentum, weight_decay=weight_decay)
         case "lbfgs":

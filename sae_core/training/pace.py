@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from sae_core.config import StackConfig
@@ -84,7 +85,7 @@ class Pace:
 
 
 def _epoch_cost(phase: Phase, widths: tuple[int, ...]) -> float:
-    weights = [below * above for below, above in zip(widths, widths[1:], strict=False)]
+    weights = [below * above for below, above in pairwise(widths)]
     multiplications = {
         "pretrain": lambda: 2 * weights[phase.level - 1],
         "joint": lambda: 2 * sum(weights),

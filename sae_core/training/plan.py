@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sae_core.config import StackConfig
+from sae_core.config import LayerConfig, StackConfig
 from sae_core.data.dataset import Dataset
 from sae_core.data.preparation import Preparation
 from sae_core.errors import ConfigError
@@ -64,7 +64,8 @@ def supervised_rows(data: Dataset, config: StackConfig) -> NDArray[np.int64]:
     shuffled = rng.permutation(rows)
     codes = data.class_codes[shuffled]
     chosen = [
-        shuffled[codes == code][: max(1, round(config.label_share * int((codes == code).sum())))] for code in np.unique(codes)
+        shuffled[codes == code][: max(1, round(config.label_share * int((codes == code).sum())))]
+        for code in np.unique(codes)
     ]
     return np.sort(np.concatenate(chosen)) if chosen else rows
 
@@ -84,7 +85,9 @@ def plan(data: Dataset, config: StackConfig, n_inputs: int) -> tuple[Phase, ...]
     shape = " -> ".join(str(width) for width in widths)
     phases: list[Phase] = []
 
-    def add(kind: PhaseKind, level: int, title: str, epochs: int, batch: int, rate: float, rows: int, loss: str) -> None:
+    def add(
+        kind: PhaseKind, level: int, title: str, epochs: int, batch: int, rate: float, rows: int, loss: str
+    ) -> None:
         if epochs and rows:
             batch = rows if config.optimiser == "lbfgs" else min(batch, rows)
             phases.append(Phase(len(phases), kind, level, title, epochs, batch, rate, rows, loss))
@@ -93,9 +96,9 @@ def plan(data: Dataset, config: StackConfig, n_inputs: int) -> tuple[Phase, ...]
     if config.pretraining == "greedy":
         for level in range(1, depth + 1):
             layer = config.level(level)
-            assert layer.epochs is not None and layer.batch_size is not None and layer.learning_rate is not None
             title = f"Level {level}: {widths[level - 1]} -> {widths[level]}"
-            add("pretrain", level, title, layer.epochs, layer.batch_size, layer.learning_rate, n_train, str(layer.loss))
+            epochs, rate = layer.epochs or 0, layer.learning_rate or config.learning_rate
+            add("pretrain", level, title, epochs, layer.batch_size or 1, rate, n_train, str(layer.loss))
     deep = (config.batch_size, config.learning_rate, n_train, first_loss)
     if config.pretraining == "joint":
         add("joint", depth, f"Deep autoencoder: {shape}", joint_epochs(config, n_train), *deep)
@@ -105,9 +108,27 @@ def plan(data: Dataset, config: StackConfig, n_inputs: int) -> tuple[Phase, ...]
         for level in range(depth + 1):
             where = f"level {level}" if level else "the input"
             rate = config.softmax_learning_rate
-            add("softmax", level, f"Softmax on {where}", config.softmax_epochs, config.batch_size, rate, labelled, "cross_entropy")
+            add(
+                "softmax",
+                level,
+                f"Softmax on {where}",
+                config.softmax_epochs,
+                config.batch_size,
+                rate,
+                labelled,
+                "cross_entropy",
+            )
         rate = config.fine_tune_learning_rate
-        add("fine_tune", depth, "Fine-tuned classifier", config.fine_tune_epochs, config.batch_size, rate, labelled, "cross_entropy")
+        add(
+            "fine_tune",
+            depth,
+            "Fine-tuned classifier",
+            config.fine_tune_epochs,
+            config.batch_size,
+            rate,
+            labelled,
+            "cross_entropy",
+        )
     return tuple(phases)
 
 
@@ -132,7 +153,9 @@ def check(data: Dataset, config: StackConfig, preparation: Preparation) -> None:
     """
     total = parameter_counts(preparation.n_inputs, len(data.classes), config).total
     if total > MAX_PARAMETERS:
-        raise ConfigError(f"This stack has {total:,} weights, more than {MAX_PARAMETERS:,}. Choose fewer units or levels.")
+        raise ConfigError(
+            f"This stack has {total:,} weights, more than {MAX_PARAMETERS:,}. Choose fewer units or levels."
+        )
     below = preparation.output_range
     for level in range(1, len(config.layers) + 1):
         layer = config.level(level)
@@ -143,13 +166,21 @@ def check(data: Dataset, config: StackConfig, preparation: Preparation) -> None:
                 "Choose squared error, or min-max scaling (level 1) or a sigmoid level below."
             )
         if layer.loss == "binary_cross_entropy" and layer.decoder_activation not in ("auto", "sigmoid"):
-            raise ConfigError(f"Level {level}: binary cross-entropy needs a sigmoid decoder. Choose the decoder activation auto.")
+            raise ConfigError(
+                f"Level {level}: binary cross-entropy needs a sigmoid decoder. Choose the decoder activation auto."
+            )
         if layer.sparsity == "kl" and layer.activation != "sigmoid":
-            raise ConfigError(f"Level {level}: KL sparsity needs activations between 0 and 1. Choose sigmoid, or L1 sparsity.")
+            raise ConfigError(
+                f"Level {level}: KL sparsity needs activations between 0 and 1. Choose sigmoid, or L1 sparsity."
+            )
         if layer.contractive and layer.normalisation != "none":
-            raise ConfigError(f"Level {level}: the contractive penalty has no closed form with normalisation. Choose one of them.")
+            raise ConfigError(
+                f"Level {level}: the contractive penalty has no closed form with normalisation. Choose one of them."
+            )
         if layer.normalisation == "batch" and len(data.split.train) < 2:
-            raise ConfigError(f"Level {level}: batch normalisation needs at least two training rows. Choose layer normalisation.")
+            raise ConfigError(
+                f"Level {level}: batch normalisation needs at least two training rows. Choose layer normalisation."
+            )
         below = output_range(layer.activation)
 
 
@@ -166,9 +197,14 @@ def warnings(data: Dataset, config: StackConfig, n_inputs: int) -> tuple[str, ..
                 "Choose fewer units, or add corruption or sparsity."
             )
         if layer.activation == "linear" and level > 1 and config.level(level - 1).activation == "linear":
-            found.append(f"Levels {level - 1} and {level} are both linear: together they are no more than one linear level.")
+            found.append(
+                f"Levels {level - 1} and {level} are both linear: together they are no more than one linear level."
+            )
         if (layer.batch_size or 1) > len(data.split.train):
-            found.append(f"Level {level}: a batch of {layer.batch_size} is more than the {len(data.split.train)} training rows; all rows are one batch.")
+            found.append(
+                f"Level {level}: a batch of {layer.batch_size} is more than the {len(data.split.train)} training rows; "
+                "all rows are one batch."
+            )
         if not layer.epochs and config.pretraining == "greedy":
             found.append(f"Level {level} is not trained: it has 0 epochs.")
         below = layer.units
@@ -196,9 +232,10 @@ def suggest_config(data: Dataset) -> StackConfig:
         units.append(units[-1] // 4)
     if len(units) == 1 and units[0] > smallest:
         units.append(smallest)
+    layers = tuple(LayerConfig(units=width) for width in units)
     batch = int(min(256, max(8, _power_of_two(n_train / 16))))
     epochs = int(np.clip(round(STEPS_FOR_A_LEVEL / max(1, n_train / batch)), 3, 100))
-    return StackConfig(layers=units, epochs=epochs, batch_size=batch, softmax_epochs=epochs, fine_tune_epochs=epochs)
+    return StackConfig(layers=layers, epochs=epochs, batch_size=batch, softmax_epochs=epochs, fine_tune_epochs=epochs)
 
 
 def _power_of_two(value: float) -> int:

@@ -28,7 +28,8 @@ def preview_rows(data: Dataset, count: int = PREVIEW_ROWS) -> NDArray[np.int64]:
     first_of_class = np.sort(np.unique(codes, return_index=True)[1])
     others = np.setdiff1d(np.arange(len(rows)), first_of_class)
     chosen = np.concatenate([first_of_class, others])[:count]
-    return rows[chosen[np.argsort(codes[chosen], kind="stable")]]
+    watched: NDArray[np.int64] = rows[chosen[np.argsort(codes[chosen], kind="stable")]]
+    return watched
 
 
 class Preview:

@@ -124,6 +124,7 @@ def _memory_errors() -> Iterator[None]:
         text = str(error).lower()
         if isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text:
             raise MemoryExhaustedError(
-                "There is not enough memory for this stack. Choose fewer units, a smaller batch or fewer rows, then resume or start again."
+                "There is not enough memory for this stack. Choose fewer units, a smaller batch or fewer rows, "
+                "then start again."
             ) from error
         raise

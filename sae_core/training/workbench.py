@@ -56,8 +56,8 @@ class Position:
 class Workbench:
     """The materials of one training.
 
-    Every random number (initial weights, order of rows, corruption, dropout) comes from two generators of its own, one on
-    the CPU and one on the device, so that trainings in other threads change nothing.
+    Every random number (initial weights, order of rows, corruption, dropout) comes from two generators of its own, one
+    on the CPU and one on the device, so that trainings in other threads change nothing.
     """
 
     def __init__(self, data: Dataset, config: StackConfig, resume: TrainingState | None) -> None:
@@ -70,9 +70,7 @@ class Workbench:
         self.phases = plan(data, config, self.n_inputs)
         self.generator = torch.Generator().manual_seed(config.seed)
         self.network = Stack(self.n_inputs, config, self.preparation.output_range, self.generator)
-        self.noise = torch.Generator(self.device).manual_seed(
-            int(torch.randint(2**62, (1,), generator=self.generator))
-        )
+        self.noise = torch.Generator(self.device).manual_seed(int(torch.randint(2**62, (1,), generator=self.generator)))
         self.network.to(self.device)
         self.heads: dict[int, nn.Linear] = {}
         self.classifier: FineTunedClassifier | None = None
@@ -139,9 +137,7 @@ class Workbench:
         network = Stack(self.n_inputs, config, self.preparation.output_range, torch.Generator())
         kept = {name: value for name, value in self.network.state_dict().items() if name in network.state_dict()}
         network.load_state_dict(kept)
-        return TrainedStack(
-            config, self.preparation, network, history=history_frame(self.history), name=self.data.name
-        )
+        return TrainedStack(config, self.preparation, network, history=history_frame(self.history), name=self.data.name)
 
     def state(self, loop: PhaseLoop | None, seconds: float) -> TrainingState:
         """The point reached; `loop` is the running phase, None between two phases."""
@@ -160,7 +156,7 @@ class Workbench:
         }
         if loop is not None:
             position |= {"epoch": loop.epoch, "batch": loop.batch}
-            meta["sums"] = loop.sums
+            meta["sums"], meta["rate"] = loop.sums, loop.rate
             meta["best"] = [loop.best_loss, loop.best_epoch] if loop.best else None
             meta["optimiser"] = flatten(loop.optimiser.state_dict(), "optimiser", tensors)
             if loop.order is not None:
@@ -177,7 +173,7 @@ class Workbench:
         if state is None or "optimiser" not in state.meta:
             return
         loop.epoch, loop.batch = self.position.epoch, self.position.batch
-        loop.sums = [float(value) for value in state.meta["sums"]]
+        loop.sums, loop.rate = [float(value) for value in state.meta["sums"]], float(state.meta["rate"])
         loop.optimiser.load_state_dict(unflatten(state.meta["optimiser"], state.tensors))
         if "order" in state.tensors:
             loop.order = torch.from_numpy(np.array(state.tensors["order"])).to(self.device)
@@ -185,7 +181,8 @@ class Workbench:
             loop.best_loss, loop.best_epoch = state.meta["best"]
             best = {name: value for name, value in state.tensors.items() if name.startswith("best.")}
             loop.best = {
-                name.removeprefix("best."): torch.from_numpy(np.array(value)).to(self.device) for name, value in best.items()
+                name.removeprefix("best."): torch.from_numpy(np.array(value)).to(self.device)
+                for name, value in best.items()
             }
 
     def _restore(self, state: TrainingState) -> None:
@@ -193,7 +190,8 @@ class Workbench:
         try:
             if meta["data"] != self.data.fingerprint or StackConfig(**meta["config"]) != self.config:
                 raise ModelFileError(
-                    "This checkpoint is of another data set or other settings, so training cannot go on from it. Start a new run."
+                    "This checkpoint is of another data set or other settings, so training cannot go on from it. "
+                    "Start a new run."
                 )
             self.position = Position(**meta["position"])
             self.history = [row_from_json(row) for row in meta["history"]]

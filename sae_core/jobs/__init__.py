@@ -1,0 +1,78 @@
+"""Background training: one daemon thread a job, a registry of this process, frozen snapshots.
+
+A job pulls `sae_core.training.trainer.train` and writes what it yields into a run. It never calls the user interface;
+pages poll `Job.snapshot`.
+"""
+
+from __future__ import annotations
+
+from sae_core.config import StackConfig
+from sae_core.data.dataset import Dataset
+from sae_core.errors import TrainingError
+from sae_core.jobs.job import Job
+from sae_core.jobs.registry import registry
+from sae_core.jobs.snapshot import CurvePoint, JobSnapshot, JobState
+from sae_core.runs.run import ACTIVE_STATES, Run, this_process
+from sae_core.runs.workspace import Workspace
+
+__all__ = [
+    "CurvePoint",
+    "Job",
+    "JobSnapshot",
+    "JobState",
+    "active_jobs",
+    "find_job",
+    "resume_run",
+    "start_job",
+]
+
+
+def start_job(data: Dataset, config: StackConfig, *, workspace: Workspace | None = None, name: str = "") -> Job:
+    """Train in the background.
+
+    Args:
+        data, config: as of `sae_core.train`.
+        workspace: where the run is kept; None: in memory only.
+        name: of the run, for people.
+
+    Returns:
+        The job, queued or running.
+
+    Raises:
+        StorageError: the run could not be written. TrainingError: too many jobs are waiting.
+    """
+    run = workspace.create_run(data, config, name) if workspace else None
+    job = Job(data, config, run=run, name=run.record.name if run else name or data.name)
+    registry.add(job)
+    return job
+
+
+def resume_run(run: Run) -> Job:
+    """Go on with a run that was stopped or interrupted, from its last checkpoint, or from its start where it has none.
+
+    Raises:
+        TrainingError: it is under way, or finished. RunNotFoundError: its data set was deleted.
+        ModelFileError: its files are damaged.
+    """
+    job = registry.find(run.id)
+    record = run.record
+    if (job and job.snapshot().state.is_active) or record.state in ACTIVE_STATES:
+        raise TrainingError("This run is under way already. Open it on the Train page.")
+    if record.state == JobState.FINISHED:
+        raise TrainingError("This run is finished. Start a new one with its settings.")
+    state = run.checkpoint()
+    job = Job(run.dataset(), record.config, run=run, name=record.name, resume=state)
+    run.write_history(job.snapshot().history)
+    run.update(state=str(JobState.QUEUED), message="", owner=this_process())
+    registry.add(job)
+    return job
+
+
+def find_job(job_id: str) -> Job | None:
+    """The job of that id in this process, or None."""
+    return registry.find(job_id)
+
+
+def active_jobs() -> tuple[Job, ...]:
+    """Jobs that are queued, running or paused, oldest first."""
+    return registry.active()
