@@ -26,7 +26,7 @@ test: check chromium ## Check everything and run all tests
 .PHONY: check
 check: install-dev ## Lint, formatting, types and the direction of imports
 	@echo '== ruff' && $(BIN)/ruff check . && $(BIN)/ruff format --check .
-	@echo '== mypy' && $(BIN)/mypy
+	@echo '== mypy' && $(BIN)/mypy && $(BIN)/mypy pages/*.py
 	@echo '== import-linter' && $(BIN)/lint-imports
 
 .PHONY: screenshots

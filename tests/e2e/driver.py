@@ -69,6 +69,11 @@ class Explorer:
         expect(app).to_have_attribute("data-test-script-state", "notRunning")
         expect(self.page.locator("[data-stale=true]")).to_have_count(0)
 
+    def wait_for_background(self) -> None:
+        """Wait until maps and other background work that shows its progress are done."""
+        expect(self.page.get_by_test_id("stMain").get_by_test_id("stProgress")).to_have_count(0, timeout=5 * PATIENCE)
+        self.settle()
+
     def failures(self) -> list[str]:
         """Exceptions, tracebacks and error messages on the page."""
         boxes = self.page.locator("[data-testid=stException], [data-testid=stAlertContentError]").all_inner_texts()
@@ -84,23 +89,31 @@ class Explorer:
         self.button(name).click()
         self.settle()
 
+    def slider(self, name: str) -> Locator:
+        """A slider by its label."""
+        return self.page.locator(f'input[type=range][aria-label="{name}"]')
+
     def slide(self, name: str, value: int | float | str) -> None:
-        """Move a slider to a value, or to the one of its choices that reads like it."""
-        slider = self.page.get_by_role("slider", name=name, exact=True).first
+        """Drag a slider until it reads like this, and let go."""
+        slider, wanted = self.slider(name), str(value)
         slider.scroll_into_view_if_needed()
-        wanted = str(value)
         if slider.get_attribute("aria-valuetext") == wanted:
             return
-        slider.fill(slider.get_attribute("max") or "0")
-        if slider.get_attribute("aria-valuetext") == slider.input_value():
-            slider.fill(wanted)
-        else:  # a slider over choices counts them from 0
-            last = int(slider.input_value())
-            for index in range(last + 1):
-                slider.fill(str(index))
-                if slider.get_attribute("aria-valuetext") == wanted:
-                    break
-        slider.press("Tab")
+        track = (
+            self.page.get_by_test_id("stSlider").filter(has=slider).locator("[role=group] > div").first.bounding_box()
+        )
+        thumb = slider.locator("xpath=ancestor::div[@data-rac][1]").bounding_box()
+        assert track is not None
+        assert thumb is not None
+        lowest, highest = (int(slider.get_attribute(end) or 0) for end in ("min", "max"))
+        mouse, y = self.page.mouse, thumb["y"] + thumb["height"] / 2
+        mouse.move(thumb["x"] + thumb["width"] / 2, y)
+        mouse.down()
+        for step in range(highest - lowest + 1):
+            mouse.move(track["x"] + track["width"] * step / (highest - lowest), y)
+            if slider.get_attribute("aria-valuetext") == wanted:
+                break
+        mouse.up()
         self.settle()
         expect(slider).to_have_attribute("aria-valuetext", wanted)
 
