@@ -9,7 +9,7 @@ import tempfile
 import zipfile
 import zlib
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
 import numpy as np
 
@@ -59,7 +59,9 @@ def export_bundle(
         progress(0.8)
         worst = largest_difference(model, standalone.Model.load(folder), rows)
         if worst > TOLERANCE:
-            raise ExportError(f"predict.py in the bundle differs from the model by {worst:.2g}, so it is not handed out.")
+            raise ExportError(
+                f"predict.py in the bundle differs from the model by {worst:.2g}, so it is not handed out."
+            )
     progress(1.0)
     return Exported.of(path, checked_rows=len(rows), largest_difference=worst)
 
@@ -76,12 +78,22 @@ def read_bundle(source: str | Path | bytes | IO[bytes]) -> TrainedStack:
         with zipfile.ZipFile(io.BytesIO(source) if isinstance(source, bytes) else source) as archive:
             members = _members(archive)
             if MANIFEST not in members:
-                raise ModelFileError(f"There is no {MANIFEST} in this ZIP file, so it is not an exported model. Choose a bundle.")
+                raise ModelFileError(
+                    f"There is no {MANIFEST} in this ZIP file, so it is not an exported model. Choose a bundle."
+                )
             budget = _Budget(MAX_BUNDLE_BYTES)
             manifest = budget.read(archive, members[MANIFEST])
             names = read_manifest(manifest, kind=MODEL_KIND, version=MODEL_VERSION)
             files = {name: budget.read(archive, members[name]) for name in names if name in members}
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, UnicodeError, ValueError) as error:
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        EOFError,
+        NotImplementedError,
+        RuntimeError,
+        UnicodeError,
+        ValueError,
+    ) as error:
         if isinstance(error, ModelFileError | UnsafeFileError):
             raise
         raise ModelFileError(
@@ -97,13 +109,22 @@ def _members(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
     """Files in the archive by their bare names; one common folder around all of them is allowed."""
     infos = [info for info in archive.infolist() if not info.is_dir() and not _is_ignored(info.filename)]
     if len(infos) > MAX_BUNDLE_ENTRIES:
-        raise UnsafeFileError(f"This ZIP file has {len(infos):,} files; a bundle has a handful. Choose an exported bundle.")
+        raise UnsafeFileError(
+            f"This ZIP file has {len(infos):,} files; a bundle has a handful. Choose an exported bundle."
+        )
     members: dict[str, zipfile.ZipInfo] = {}
     folders = set()
     for info in infos:
         folder, _, name = info.filename.rpartition("/")
         folders.add(folder)
-        if stat.S_ISLNK(info.external_attr >> 16) or "/" in folder or folder == ".." or "\\" in name or ":" in name or not name:
+        if (
+            stat.S_ISLNK(info.external_attr >> 16)
+            or "/" in folder
+            or folder == ".."
+            or "\\" in name
+            or ":" in name
+            or not name
+        ):
             raise UnsafeFileError("This ZIP file has links or names that would leave its folder, so it is not opened.")
         if name in members:
             raise UnsafeFileError(f"This ZIP file has {name!r} twice, so it is not opened. Export the bundle again.")

@@ -21,7 +21,7 @@ MAX_CHECK_ROWS = 256
 class Runnable(Protocol):
     """What runs elsewhere and should give what the model gives."""
 
-    def encode(self, rows: Any, level: int | None = None) -> NDArray[np.float32]: ...
+    def encode(self, rows: Any, level: int | None = None, *, fine_tuned: bool = False) -> NDArray[np.float32]: ...
     def reconstruct(self, rows: Any, level: int | None = None) -> Any: ...
     def predict_proba(self, rows: Any) -> NDArray[np.float32]: ...
 
@@ -58,22 +58,26 @@ def largest_difference(model: TrainedStack, other: Runnable, rows: Features) -> 
     for level in range(1, model.n_levels + 1):
         worst = max(worst, relative_difference(model.encode(rows, level), other.encode(rows, level)))
     worst = max(worst, reconstruction_difference(model, rows, model.n_levels, other.reconstruct(rows, model.n_levels)))
+    if model.is_fine_tuned:
+        tuned = model.encode(rows, fine_tuned=True), other.encode(rows, fine_tuned=True)
+        worst = max(worst, relative_difference(*tuned))
     if model.is_classifier:
         worst = max(worst, relative_difference(model.predict_proba(rows), other.predict_proba(rows)))
     return worst
 
 
-def reconstruction_difference(model: TrainedStack, rows: Features, level: int, theirs: Features) -> float:
+def reconstruction_difference(model: TrainedStack, rows: Features, level: int, theirs: Any) -> float:
     """Deviation of a reconstruction in the user's units, measured in the prepared scale.
 
-    Cells whose category, truth or absence hangs on a difference below the tolerance are left out: rounding decides them.
+    Cells whose category, truth or absence hangs on a difference below the tolerance are left out: rounding decides.
     """
     prepared = model.reconstruct_prepared(model.prepare(rows), level)
-    if not isinstance(theirs, pd.DataFrame):
+    if model.preparation.array is not None:
         return relative_difference(np.asarray(model.preparation.inverse_transform(prepared)), np.asarray(theirs))
     ours = model.preparation.inverse_transform(prepared)
-    a, b = model.preparation.transform(ours), model.preparation.transform(theirs)
-    b[_undecided(model.preparation, prepared)] = a[_undecided(model.preparation, prepared)]
+    a, b = model.preparation.transform(ours), model.preparation.transform(pd.DataFrame(theirs))
+    undecided = _undecided(model.preparation, prepared)
+    b[undecided] = a[undecided]
     return relative_difference(a, b)
 
 

@@ -102,7 +102,8 @@ def codes_format(path: Path) -> CodesFormat:
             return "parquet"
         case other:
             raise ExportError(
-                f"Codes are written as .csv or .parquet, not as {other or 'a file without an ending'!s}. Choose one of those endings."
+                f"Codes are written as .csv or .parquet, not as {other or 'a file without an ending'}. "
+                "Choose one of those endings."
             )
 
 
@@ -171,7 +172,8 @@ def _compared(expected: Iterator[pd.DataFrame], path: Path, form: CodesFormat) -
 
 def _differs(path: Path, what: str) -> ExportError:
     return ExportError(
-        f"{path.suffix[1:].upper()} of the codes: reading the file back gave {what}, so it is not handed out. Try the other format."
+        f"{path.suffix[1:].upper()} of the codes: reading the file back gave {what}, so it is not handed out. "
+        "Try the other format."
     )
 
 

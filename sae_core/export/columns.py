@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 
 from sae_core.data import prepared_columns as cells
 from sae_core.data.dataset import Dataset, Features
-from sae_core.data.prepared_arrays import ArrayScaling, as_rows
-from sae_core.data.prepared_columns import BooleanColumn, CategoryColumn, DateColumn, TableColumn
 from sae_core.data.preparation import Preparation
+from sae_core.data.prepared_arrays import ArrayScaling, as_rows
+from sae_core.data.prepared_columns import BooleanColumn, CategoryColumn, DateColumn, NumericColumn, TableColumn
 from sae_core.export.graph import Graph
 from sae_core.limits import LARGEST_NUMBER
 
@@ -39,7 +39,7 @@ ABOUT = {
 
 
 def input_names(preparation: Preparation) -> tuple[str, ...]:
-    """Names of the graph's inputs: the user's columns with everything but letters, digits and _ replaced, made unique."""
+    """Names of the graph's inputs: the user's columns, with what is not a letter, digit or _ replaced, made unique."""
     if preparation.array is not None:
         return ("input",)
     return valid_names((column.name for column in preparation.columns), RESERVED)
@@ -129,27 +129,32 @@ def add_preparation(graph: Graph, preparation: Preparation) -> str:
     parts: list[str] = []  # (rows, some of the prepared inputs), in the order of `places`
     places: list[NDArray[np.int64]] = []  # which prepared inputs each part holds
     begins = np.concatenate([[0], np.cumsum([len(column.feature_names) for column in preparation.columns])])
-    scaled = []
+    scaled: list[NumericColumn | DateColumn | BooleanColumn] = []
+    scaled_at: list[int] = []  # their positions among all columns
     for at, (name, column) in enumerate(zip(names, preparation.columns, strict=True)):
-        graph.input(name, np.str_ if column.kind == "category" else np.float64, 1, about=f"{column.name}: {ABOUT[column.kind]}")
+        graph.input(
+            name, np.str_ if column.kind == "category" else np.float64, 1, about=f"{column.name}: {ABOUT[column.kind]}"
+        )
         if isinstance(column, CategoryColumn):
             parts.append(_add_category(graph, name, column))
             places.append(np.arange(begins[at], begins[at + 1]))
         else:
-            scaled.append(at)
+            scaled.append(column)
+            scaled_at.append(at)
     if scaled:
-        raw = graph.join([names[at] for at in scaled])  # (rows, numeric, date and boolean columns) double
-        columns = [preparation.columns[at] for at in scaled]
-        known = graph.add("LessOrEqual", graph.add("Abs", raw), graph.constant(np.float64(LARGEST_NUMBER)))  # NaN: false
-        filled = graph.add("Where", known, raw, graph.constant(np.array([float(column.fill) for column in columns])))
-        center, scale = _scaling(columns)
+        raw = graph.join([names[at] for at in scaled_at])  # (rows, numeric, date and boolean columns) double
+        known = graph.add(
+            "LessOrEqual", graph.add("Abs", raw), graph.constant(np.float64(LARGEST_NUMBER))
+        )  # NaN: false
+        filled = graph.add("Where", known, raw, graph.constant(np.array([float(column.fill) for column in scaled])))
+        center, scale = _scaling(scaled)
         parts.append(_add_scaling(graph, filled, center, scale, preparation.clip))
-        places.append(begins[scaled])
-        indicated = [at for at, column in enumerate(columns) if column.has_indicator]
+        places.append(begins[scaled_at])
+        indicated = [at for at, column in enumerate(scaled) if column.has_indicator]
         if indicated:
             missing = graph.add("Cast", graph.add("Not", known), to=graph.type_of(np.float32))
             parts.append(graph.pick(missing, indicated))
-            places.append(begins[scaled][indicated] + 1)
+            places.append(begins[scaled_at][indicated] + 1)
     order = np.argsort(np.concatenate(places))
     joined = graph.join(parts)
     return joined if np.array_equal(order, np.arange(len(order))) else graph.pick(joined, order)
@@ -166,9 +171,15 @@ def add_inverse(graph: Graph, preparation: Preparation, x: str) -> None:
         own = graph.pick(x, range(at, at + width))
         about = f"{column.name}: {ABOUT[column.kind]}"
         if isinstance(column, CategoryColumn):
-            table = [*column.values, *([column.other] if column.has_other else []), *([""] if column.has_indicator else [])]
+            table = [
+                *column.values,
+                *([column.other] if column.has_other else []),
+                *([""] if column.has_indicator else []),
+            ]
             best = graph.add("ArgMax", own, axis=1, keepdims=1)
-            graph.output(graph.add("Gather", graph.constant(np.array(table, dtype=object)), best), name, np.str_, 1, about=about)
+            graph.output(
+                graph.add("Gather", graph.constant(np.array(table, dtype=object)), best), name, np.str_, 1, about=about
+            )
         else:
             graph.output(_add_number(graph, own, column), name, np.float64, 1, about=about)
         at += width
@@ -204,7 +215,9 @@ def _add_array(graph: Graph, array: ArrayScaling, preparation: Preparation) -> s
     about = "pixels 0..1 in the order height, width, channel" if preparation.image_shape else "numbers"
     x = graph.input("input", np.float32, preparation.n_inputs, about=about)
     if array.fill is not None:
-        known = graph.add("LessOrEqual", graph.add("Abs", x), graph.constant(np.finfo(np.float32).max))  # neither NaN nor inf
+        known = graph.add(
+            "LessOrEqual", graph.add("Abs", x), graph.constant(np.finfo(np.float32).max)
+        )  # neither NaN nor inf
         x = graph.add("Where", known, x, graph.constant(np.array(array.fill, dtype=np.float32)))
     if array.center is None:
         return x

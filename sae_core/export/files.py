@@ -47,7 +47,7 @@ class Exported:
 
 @contextlib.contextmanager
 def written(path: Path) -> Iterator[Path]:
-    """A temporary path in the same folder, with the same ending, that takes the place of `path` when the block ends well.
+    """A temporary path in the same folder, with the same ending; it takes the place of `path` when the block ends well.
 
     Raises:
         StorageError: the disk is full, read-only or gone; what stood at `path` is untouched.

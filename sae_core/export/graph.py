@@ -39,7 +39,9 @@ class Graph:
         self._inputs.append(self._described(name, dtype, ["rows", width], about))
         return name
 
-    def output(self, value: str, name: str, dtype: type[np.generic], width: int | None = None, *, about: str = "") -> None:
+    def output(
+        self, value: str, name: str, dtype: type[np.generic], width: int | None = None, *, about: str = ""
+    ) -> None:
         """Declare a value as an output: (rows, width), or (rows,) without a width."""
         self._nodes.append(_node("Identity", [value], [name], ""))
         self._outputs.append(self._described(name, dtype, ["rows"] if width is None else ["rows", width], about))
@@ -83,7 +85,9 @@ class Graph:
         array = np.ascontiguousarray(value)
         self._bytes += array.nbytes
         if self._bytes > MAX_BYTES:
-            raise ExportError("ONNX files hold at most 2 GB of weights and this model has more. Export the bundle instead.")
+            raise ExportError(
+                "ONNX files hold at most 2 GB of weights and this model has more. Export the bundle instead."
+            )
         name = self._name("c")
         self._constants.append(numpy_helper.from_array(array.reshape(np.shape(value)), name))
         return name
@@ -109,7 +113,9 @@ class Graph:
         try:
             onnx.checker.check_model(model, full_check=True)
         except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-            raise ExportError(f"The ONNX graph did not pass its own check ({error}). Export the bundle instead.") from error
+            raise ExportError(
+                f"The ONNX graph did not pass its own check ({error}). Export the bundle instead."
+            ) from error
         return model
 
     def _described(self, name: str, dtype: type[np.generic], shape: list[int | str], about: str) -> Any:
@@ -137,7 +143,9 @@ def add_module(module: nn.Module, graph: Graph, x: str) -> str:
     Raises:
         ExportError: a kind of part that ONNX export was not taught.
     """
-    raise ExportError(f"ONNX export does not know levels of the kind {type(module).__name__}. Export the bundle instead.")
+    raise ExportError(
+        f"ONNX export does not know levels of the kind {type(module).__name__}. Export the bundle instead."
+    )
 
 
 @add_module.register

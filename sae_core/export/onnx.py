@@ -41,8 +41,8 @@ def export_onnx(
 
     Args:
         path: of the new file, usually *.onnx.
-        output: "code": output `code`, (rows, units). "reconstruction": pictures and arrays: output `reconstruction`; tables: an
-            output for each column, in the user's units. "classes": outputs `label` and `probabilities`.
+        output: "code": output `code`, (rows, units). "reconstruction": in the user's units; of pictures and arrays the
+            output `reconstruction`, of tables one for each column. "classes": outputs `label` and `probabilities`.
         level: of the code, or through which is reconstructed; "classes": the softmax on that level's frozen code, None
             for the fine-tuned stack (or the deepest softmax). Otherwise None is the deepest level.
         fine_tuned: "code" only: of the stack after supervised fine-tuning.
@@ -59,7 +59,9 @@ def export_onnx(
     try:
         content: bytes = proto.SerializeToString()
     except ValueError as error:  # protobuf's own limit
-        raise ExportError("ONNX files hold at most 2 GB and this model needs more. Export the bundle instead.") from error
+        raise ExportError(
+            "ONNX files hold at most 2 GB and this model needs more. Export the bundle instead."
+        ) from error
     if len(content) > MAX_BYTES:
         raise ExportError("ONNX files hold at most 2 GB and this model needs more. Export the bundle instead.")
     rows = check_rows(model, data)
@@ -100,7 +102,9 @@ def build_onnx(
             network, head, level = model.classifier(level)
             _add_classes(graph, _encoded(graph, x, network, level), head, model.classes)
         case _:
-            raise ExportError(f"ONNX can give the code, the reconstruction or the classes, not {output!r}. Choose one of these.")
+            raise ExportError(
+                f"ONNX can give the code, the reconstruction or the classes, not {output!r}. Choose one of these."
+            )
     return graph.model("stacked_autoencoder", onnx_metadata(model, output, level, fine_tuned))
 
 
@@ -149,7 +153,10 @@ def onnx_metadata(model: TrainedStack, output: OnnxOutput, level: int, fine_tune
             facts["outputs"] = dict(zip(output_names(preparation), preparation.feature_names_in, strict=True))
     elif not preparation.image_shape:
         facts["feature_names"] = list(preparation.feature_names_in)
-    return {name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False) for name, value in facts.items()}
+    return {
+        name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        for name, value in facts.items()
+    }
 
 
 def _encoded(graph: Graph, x: str, network: Stack, level: int) -> str:
@@ -168,7 +175,12 @@ def _add_classes(graph: Graph, code: str, head: nn.Linear, classes: Sequence[int
 
 
 def _difference(
-    model: TrainedStack, rows: Features, results: list[NDArray[Any]], output: OnnxOutput, level: int | None, fine_tuned: bool
+    model: TrainedStack,
+    rows: Features,
+    results: list[NDArray[Any]],
+    output: OnnxOutput,
+    level: int | None,
+    fine_tuned: bool,
 ) -> float:
     match output:
         case "code":
