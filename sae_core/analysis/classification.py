@@ -170,7 +170,7 @@ def with_interval(right: int, rows: int, z: float = 1.96) -> Accuracy:
     share = right / rows
     centre = (share + z * z / (2 * rows)) / (1 + z * z / rows)
     half = z / (1 + z * z / rows) * math.sqrt(share * (1 - share) / rows + z * z / (4 * rows * rows))
-    return Accuracy(right, rows, max(0.0, centre - half), min(1.0, centre + half))
+    return Accuracy(right, rows, max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half)))
 
 
 def confusion(found: Classification, level: int | None, part: SplitName) -> Codes:

@@ -154,7 +154,7 @@ def lay_out(
 
 @cache
 def _compile() -> Callable[..., None]:
-    import numba  # type: ignore[import-untyped]
+    import numba
 
     compiled: Callable[..., None] = numba.njit(nogil=True, fastmath=True)(_move)
     return compiled

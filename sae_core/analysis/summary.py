@@ -25,7 +25,9 @@ def summarise(model: TrainedStack, data: Dataset) -> dict[str, Any]:
     if len(rows) > SUMMARY_ROWS:
         rows = np.sort(np.random.default_rng(0).choice(rows, SUMMARY_ROWS, replace=False))
     x = model.prepare(data.take(rows))
-    errors = [float(np.square(model.reconstruct_prepared(x, level) - x).mean()) for level in range(1, model.n_levels + 1)]
+    errors = [
+        float(np.square(model.reconstruct_prepared(x, level) - x).mean()) for level in range(1, model.n_levels + 1)
+    ]
     results: dict[str, Any] = {"rows": len(rows), "reconstruction_error": errors}
     labelled = data.class_codes[rows] >= 0
     if model.is_classifier and labelled.any():

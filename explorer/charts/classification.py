@@ -1,0 +1,182 @@
+"""Accuracies, confusion and scores of classes, before and after fine-tuning."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from explorer.charts import style
+from explorer.charts.style import BLUE, GREY, ORANGE, apply_style, transparent
+from sae_core.analysis.classification import Accuracy
+
+MAX_NUMBERED = 15  # classes up to which cells hold their number
+MAX_SCORED = 40  # classes of the score chart
+
+# Rightly classified rows step back in grey, mistakes glow: they are what one looks for.
+RIGHT = [[0.0, transparent(GREY, 0.06)], [1.0, transparent(GREY, 0.55)]]
+WRONG = [[0.0, transparent(ORANGE, 0.0)], [0.15, transparent(ORANGE, 0.35)], [1.0, transparent("#d55e00", 1.0)]]
+
+
+def accuracy_chart(
+    names: Sequence[str], accuracies: Sequence[Accuracy], training: Sequence[Accuracy] | None, *, part: str
+) -> go.Figure:
+    """Accuracy of each classifier with its 95 % interval; the last one stands out if it is the fine-tuned stack.
+
+    Args:
+        names: on the axis, e.g. "raw input", "level 1 · 256", ..., "fine-tuned".
+        accuracies: on the rows of `part`.
+        training: on the training rows, as hollow marks; None: not shown.
+    """
+    shares = [each.share for each in accuracies]
+    colours = [ORANGE if name.startswith("fine-tuned") else GREY if name == "raw input" else BLUE for name in names]
+    figure = go.Figure()
+    figure.add_scatter(
+        x=list(names),
+        y=shares,
+        mode="markers+text",
+        name=f"{part} rows",
+        marker={"color": colours, "size": 12},
+        error_y={
+            "type": "data",
+            "symmetric": False,
+            "thickness": 1.5,
+            "width": 6,
+            "color": style.LINE,
+            "array": [each.high - each.share for each in accuracies],
+            "arrayminus": [each.share - each.low for each in accuracies],
+        },
+        text=[f"{share:.1%}" for share in shares],
+        textposition="middle right",
+        cliponaxis=False,
+        customdata=[[each.right, each.rows, each.low, each.high] for each in accuracies],
+        hovertemplate="<b>%{x}</b><br>%{customdata[0]:,} of %{customdata[1]:,} rows right"
+        "<br>95 % interval %{customdata[2]:.1%} to %{customdata[3]:.1%}<extra></extra>",
+    )
+    if training is not None:
+        figure.add_scatter(
+            x=list(names),
+            y=[each.share for each in training],
+            mode="markers",
+            name="training rows",
+            marker={"symbol": "circle-open", "size": 9, "color": GREY, "line": {"width": 1.5}},
+            hovertemplate="<b>%{x}</b><br>%{y:.1%} on training rows"
+            "<br>far above the others means learned by heart<extra></extra>",
+        )
+    apply_style(figure, x_title="what the classifier reads", y_title="accuracy (share of rows)", height=320)
+    figure.update_xaxes(range=[-0.5, len(names) - 0.3], showgrid=False)
+    figure.update_yaxes(tickformat=".0%")
+    return figure
+
+
+def confusion_chart(
+    matrix: NDArray[np.int64], classes: Sequence[object], *, title: str, top: float | None = None
+) -> go.Figure:
+    """True classes down, predicted classes across; colour is the share of the true class's rows.
+
+    Args:
+        matrix: (classes, classes) counts.
+        top: share of mistakes at which their colour is full, so that two charts can be compared; None: the largest.
+    """
+    c = len(classes)
+    totals = matrix.sum(axis=1, keepdims=True)
+    shares = matrix / np.maximum(totals, 1)
+    diagonal = np.eye(c, dtype=bool)
+    names = [style.escape(name, 16) for name in classes]
+    full = top if top is not None else largest_mistake(matrix)
+    said = [[[names[i], names[j], matrix[i, j], totals[i, 0]] for j in range(c)] for i in range(c)]
+    figure = go.Figure()
+    for z, scale, most in (
+        (np.where(diagonal, shares, np.nan), RIGHT, 1.0),
+        (np.where(diagonal, np.nan, shares), WRONG, max(full, 1e-9)),
+    ):
+        cells: dict[str, Any] = {"text": np.where(np.isnan(z) | (matrix == 0), "", matrix.astype(str))}
+        cells["texttemplate"] = "%{text}" if c <= MAX_NUMBERED else ""
+        figure.add_heatmap(
+            z=z,
+            x=list(range(c)),
+            y=list(range(c)),
+            colorscale=scale,
+            zmin=0,
+            zmax=most,
+            showscale=False,
+            xgap=1,
+            ygap=1,
+            customdata=said,
+            hoverongaps=False,
+            **cells,
+            hovertemplate="true class <b>%{customdata[0]}</b>, predicted <b>%{customdata[1]}</b><br>"
+            "%{customdata[2]:,} of %{customdata[3]:,} rows (%{z:.1%})<extra></extra>",
+        )
+    apply_style(
+        figure, x_title="predicted class", y_title="true class", title=style.escape(title), height=430, legend=False
+    )
+    ticks = {"tickvals": list(range(c)), "ticktext": names} if c <= MAX_SCORED else {"showticklabels": False}
+    figure.update_xaxes(showgrid=False, constrain="domain", fixedrange=True, **ticks)
+    figure.update_yaxes(
+        showgrid=False, autorange="reversed", scaleanchor="x", constrain="domain", fixedrange=True, **ticks
+    )
+    return figure
+
+
+def largest_mistake(*matrices: NDArray[np.int64]) -> float:
+    """The largest share of a true class's rows that is taken for one other class, 0..1."""
+    found = 0.0
+    for matrix in matrices:
+        shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+        found = max(found, float(np.where(np.eye(len(matrix), dtype=bool), 0.0, shares).max(initial=0.0)))
+    return found
+
+
+def score_chart(before: pd.DataFrame | None, after: pd.DataFrame, score: str, *, title: str) -> go.Figure:
+    """One score of every class, before and after fine-tuning, joined by a line. Of more than 40 classes the worst 40.
+
+    Args:
+        before, after: from `class_scores`; before None: only one classifier.
+        score: "precision", "recall" or "f1".
+    """
+    order = after[score].to_numpy(np.float64)
+    kept = np.argsort(np.nan_to_num(order, nan=2.0), kind="stable")[:MAX_SCORED]
+    kept = np.sort(kept)[::-1] if len(after) <= MAX_SCORED else kept[::-1]
+    names = [style.escape(after["class"].iloc[i], 20) for i in kept]
+    places = list(range(len(kept)))
+    figure = go.Figure()
+    if before is not None:
+        x: list[float | None] = []
+        y: list[int | None] = []
+        for place, i in enumerate(kept):
+            x += [float(before[score].iloc[i]), float(after[score].iloc[i]), None]
+            y += [place, place, None]
+        figure.add_scatter(
+            x=x, y=y, mode="lines", line={"color": style.LINE, "width": 2}, hoverinfo="skip", showlegend=False
+        )
+    for frame, name, colour in (
+        (before, "frozen code", BLUE),
+        (after, "fine-tuned" if before is not None else "", ORANGE),
+    ):
+        if frame is not None:
+            figure.add_scatter(
+                x=frame[score].to_numpy(np.float64)[kept],
+                y=places,
+                mode="markers",
+                name=name,
+                marker={"color": colour, "size": 10},
+                customdata=[[names[place], int(frame["rows"].iloc[i])] for place, i in enumerate(kept)],
+                hovertemplate="class <b>%{customdata[0]}</b>: %{x:.1%}<br>%{customdata[1]:,} rows<extra>"
+                + name
+                + "</extra>",
+            )
+    apply_style(
+        figure,
+        x_title=f"{'F1' if score == 'f1' else score} (1 is perfect)",
+        y_title="class",
+        title=style.escape(title),
+        height=max(240, 24 * len(kept) + 110),
+        legend=before is not None,
+    )
+    figure.update_yaxes(tickvals=places, ticktext=names)
+    return figure

@@ -1,0 +1,291 @@
+"""Maps of levels: points in the plane, coloured alike on all of them, with the chosen rows standing out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from explorer.charts import style
+from sae_core.analysis.projections import LevelMap
+
+MAX_TRACES = 40  # classes drawn as traces of their own; beyond, colours could not be told apart anyway
+MAX_NAMED = 12  # classes whose name stands on the map
+MAX_LEGEND = 24
+MAX_GROUPS = 11  # values of a column that get a colour; rarer ones are "other"
+MUTED = 0.13  # opacity of what is not chosen
+
+# No zoom on scrolling: one scrolls the page over these maps.
+MAP_CONFIG: dict[str, Any] = {
+    **style.MAP_CONFIG,
+    "scrollZoom": False,
+    "modeBarButtonsToRemove": ["toImage", "autoScale2d", "zoomIn2d", "zoomOut2d"],
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Colouring:
+    """What the colours of all maps mean.
+
+    Attributes:
+        title: of the quantity, with its unit.
+        names: group names, as the user wrote them; for amounts: what each row is called on hover (its class).
+        groups: (n,) group of each row of the data set, -1 for none.
+        amounts: (n,) float64 for a continuous colouring, NaN where missing; None: the groups are coloured.
+        low, high: ends of the colour scale.
+    """
+
+    title: str
+    names: tuple[str, ...]
+    groups: NDArray[np.int64]
+    amounts: NDArray[np.float64] | None = None
+    low: float = 0.0
+    high: float = 1.0
+
+    @property
+    def colours(self) -> list[str]:
+        """One for each group."""
+        return style.colours(len(self.names))
+
+
+def by_group(title: str, names: Sequence[object], groups: NDArray[np.int64]) -> Colouring:
+    """Coloured by class, part of the split, or another group."""
+    return Colouring(title, tuple(str(name) for name in names), groups)
+
+
+def by_amount(
+    title: str, amounts: NDArray[np.floating], names: Sequence[object], groups: NDArray[np.int64]
+) -> Colouring:
+    """Coloured by a number; the scale ends at the 1st and 99th percentile, so that single rows do not flatten it."""
+    known = amounts[np.isfinite(amounts)]
+    low, high = np.percentile(known, [1, 99]) if len(known) else (0.0, 1.0)
+    if low == high:
+        low, high = low - 0.5, high + 0.5
+    numbers = np.where(np.isfinite(amounts), amounts, np.nan).astype(np.float64)
+    return Colouring(title, tuple(str(name) for name in names), groups, numbers, float(low), float(high))
+
+
+def by_column(column: pd.Series[Any], names: Sequence[object], groups: NDArray[np.int64]) -> Colouring:
+    """Coloured by a column of the table: numbers and dates on a scale, other values by group, commonest first."""
+    title = str(column.name)
+    if pd.api.types.is_datetime64_any_dtype(column):
+        years = column.dt.year + (column.dt.dayofyear - 1) / 365.25
+        return by_amount(f"{title} (year)", years.to_numpy(np.float64, na_value=np.nan), names, groups)
+    if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
+        return by_amount(title, column.to_numpy(np.float64, na_value=np.nan), names, groups)
+    text = column.astype(object).map(lambda value: "missing" if pd.isna(value) else str(value))
+    common = list(text.value_counts().index[:MAX_GROUPS])
+    codes = pd.Categorical(text, categories=common).codes.astype(np.int64)
+    if (codes < 0).any():
+        codes[codes < 0] = len(common)
+        common.append("other values")
+    return by_group(title, common, codes)
+
+
+def map_figure(
+    drawn: LevelMap,
+    colouring: Colouring,
+    *,
+    title: str,
+    chosen: NDArray[np.bool_] | None = None,
+    outline: Sequence[tuple[NDArray[np.float64], NDArray[np.float64]]] = (),
+    height: int = 380,
+) -> go.Figure:
+    """One map. Every point carries its row number as customdata.
+
+    Args:
+        chosen: (m,) rows that stand out while the others step back; None: nothing is chosen.
+        outline: (x, y) corners of the shapes that the choice was drawn with on this map.
+    """
+    figure = go.Figure()
+    everything = np.ones(len(drawn.rows), dtype=bool)
+    if chosen is None or not chosen.any():
+        _add_points(figure, drawn, colouring, everything, "plain")
+    else:
+        _add_points(figure, drawn, colouring, ~chosen, "muted")
+        _add_points(figure, drawn, colouring, chosen, "chosen")
+    _add_names(figure, drawn, colouring)
+    for x, y in outline:
+        path = "M" + "L".join(f"{a:.4g},{b:.4g}" for a, b in zip(x, y, strict=True)) + "Z"
+        figure.add_shape(type="path", path=path, line={"color": style.LINE, "width": 1.5, "dash": "dot"})
+    style.apply_style(figure, title=style.escape(title), height=height, legend=False, revision=f"map {drawn.method}")
+    name = "UMAP" if drawn.method == "umap" else "PCA"
+    share = f", {drawn.share:.0%} of the variance" if drawn.share == drawn.share else ""
+    hidden = {"showticklabels": False, "showgrid": False, "title_font": {"size": 11}, "title_standoff": 2}
+    figure.update_xaxes(title_text=f"{name} 1{share}" if share else f"{name} 1, no unit", **hidden)
+    figure.update_yaxes(title_text=f"{name} 2", scaleanchor="x", scaleratio=1, **hidden)
+    figure.update_layout(dragmode="lasso", margin={"l": 4, "r": 4, "t": 34, "b": 4})
+    if colouring.amounts is not None:
+        scale = {"colorscale": style.SEQUENTIAL, "cmin": colouring.low, "cmax": colouring.high, "showscale": False}
+        figure.update_layout(coloraxis=scale)
+    return figure
+
+
+def _add_points(
+    figure: go.Figure,
+    drawn: LevelMap,
+    colouring: Colouring,
+    shown: NDArray[np.bool_],
+    look: Literal["plain", "muted", "chosen"],
+) -> None:
+    size = _point_size(len(drawn.rows)) + (2 if look == "chosen" else 0)
+    opacity = {"plain": 0.75, "muted": MUTED, "chosen": 1.0}[look]
+    for name, colours, members in _traces(drawn, colouring):
+        positions = np.flatnonzero(members & shown)
+        if not len(positions):
+            continue
+        rows = drawn.rows[positions]
+        marker: dict[str, Any] = {"size": size, "opacity": opacity}
+        hover = "row %{customdata:,}"
+        customdata: Any = rows.astype(np.int32)
+        if isinstance(colours, str):
+            marker["color"] = colours
+        else:  # too many groups for traces of their own: every row brings its name along
+            marker["color"] = colours[positions]
+            labels = [
+                style.escape(colouring.names[group]) if group >= 0 else "no label" for group in colouring.groups[rows]
+            ]
+            hover = "row %{customdata[0]:,}<br>%{customdata[1]}"
+            customdata = list(zip(rows.tolist(), labels, strict=True))
+        if colouring.amounts is not None:
+            marker |= {"color": colouring.amounts[rows], "coloraxis": "coloraxis"}
+            hover += "<br>%{marker.color:.4g}"
+        figure.add_scattergl(
+            x=drawn.points[positions, 0],
+            y=drawn.points[positions, 1],
+            customdata=customdata,
+            mode="markers",
+            marker=marker,
+            name=style.escape(name) if name else "",
+            hovertemplate=hover + ("<extra>%{fullData.name}</extra>" if name else "<extra></extra>"),
+            # plotly's own fading of what a lasso left out would stay behind when the rows are recoloured
+            selected={"marker": {"opacity": opacity}},
+            unselected={"marker": {"opacity": opacity}},
+        )
+
+
+def _traces(drawn: LevelMap, colouring: Colouring) -> list[tuple[str, str | NDArray[np.str_], NDArray[np.bool_]]]:
+    """(name, colour or a colour for each point, its points): a trace for every group while they can be told apart."""
+    groups = colouring.groups[drawn.rows]
+    if len(colouring.names) > MAX_TRACES:
+        return [("", np.array([*colouring.colours, style.NO_LABEL])[groups], np.ones(len(groups), dtype=bool))]
+    named = zip(colouring.names, colouring.colours, strict=True)
+    own = [(name, colour, groups == code) for code, (name, colour) in enumerate(named)]
+    return [("no label", style.NO_LABEL, groups < 0), *own]
+
+
+def _add_names(figure: go.Figure, drawn: LevelMap, colouring: Colouring) -> None:
+    """Every class by name at the middle of its points, so that one need not look the colours up."""
+    if colouring.amounts is not None or not 1 < len(colouring.names) <= MAX_NAMED:
+        return
+    groups = colouring.groups[drawn.rows]
+    for code, name in enumerate(colouring.names):
+        points = drawn.points[groups == code]
+        if len(points):
+            middle = np.median(points, axis=0)
+            place = points[np.square(points - middle).sum(axis=1).argmin()]
+            figure.add_annotation(
+                x=float(place[0]),
+                y=float(place[1]),
+                text=f"<b>{style.escape(name, 16)}</b>",
+                showarrow=False,
+                font={"size": 14, "shadow": "auto"},
+            )
+
+
+def _point_size(n: int) -> float:
+    return 8.0 if n <= 200 else 6.0 if n <= 1000 else 4.5 if n <= 3000 else 3.4
+
+
+def legend_figure(colouring: Colouring) -> go.Figure | None:
+    """What the colours mean, once for all maps: a row of names, or a colour scale. None: too many groups to list."""
+    if colouring.amounts is not None:
+        return _scale_figure(colouring)
+    if len(colouring.names) > MAX_LEGEND:
+        return None
+    figure = go.Figure()
+    entries = list(zip(colouring.names, colouring.colours, strict=True))
+    if (colouring.groups < 0).any():
+        entries.append(("no label", style.NO_LABEL))
+    for name, colour in entries:
+        marker = {"color": colour, "size": 9}
+        figure.add_scatter(x=[None], y=[None], mode="markers", marker=marker, name=style.escape(name, 24))
+    style.apply_style(figure, height=34 if len(entries) <= 12 else 56)
+    figure.update_layout(
+        margin={"l": 0, "r": 0, "t": 0, "b": 0},
+        legend={
+            "orientation": "h",
+            "x": 0,
+            "xanchor": "left",
+            "y": 0.5,
+            "yanchor": "middle",
+            "itemclick": False,
+            "itemdoubleclick": False,
+            "title": {"text": f"{style.escape(colouring.title)}:  "},
+        },
+    )
+    figure.update_xaxes(visible=False)
+    figure.update_yaxes(visible=False)
+    return figure
+
+
+def _scale_figure(colouring: Colouring) -> go.Figure:
+    figure = go.Figure()
+    marker = {
+        "color": [colouring.low],
+        "cmin": colouring.low,
+        "cmax": colouring.high,
+        "colorscale": style.SEQUENTIAL,
+        "showscale": True,
+        "opacity": 0,
+        "colorbar": {
+            "orientation": "h",
+            "thickness": 10,
+            "x": 0,
+            "xanchor": "left",
+            "len": 0.5,
+            "y": 0.5,
+            "yanchor": "middle",
+            "ticks": "",
+            "title": {"text": style.escape(colouring.title), "side": "top"},
+        },
+    }
+    figure.add_scatter(x=[None], y=[None], mode="markers", marker=marker, hoverinfo="skip")
+    style.apply_style(figure, height=62, legend=False)
+    figure.update_layout(margin={"l": 0, "r": 0, "t": 0, "b": 0})
+    figure.update_xaxes(visible=False)
+    figure.update_yaxes(visible=False)
+    return figure
+
+
+def chosen_rows(event: Any) -> tuple[int, ...]:
+    """Row numbers in a selection event, sorted, each once; () for an empty event or none.
+
+    They come from customdata: point indices restart in every trace.
+    """
+    points = ((event or {}).get("selection") or {}).get("points") or []
+    rows = set()
+    for point in points:
+        value = point.get("customdata")
+        if isinstance(value, Sequence) and not isinstance(value, str):
+            value = value[0] if value else None
+        if isinstance(value, int | float):
+            rows.add(int(value))
+    return tuple(sorted(rows))
+
+
+def outlines(event: Any) -> tuple[tuple[NDArray[np.float64], NDArray[np.float64]], ...]:
+    """Corners of the lassos and boxes of a selection event."""
+    selection = (event or {}).get("selection") or {}
+    shapes = []
+    for lasso in selection.get("lasso") or []:
+        shapes.append((np.asarray(lasso["x"], dtype=np.float64), np.asarray(lasso["y"], dtype=np.float64)))
+    for box in selection.get("box") or []:
+        (x0, x1), (y0, y1) = box["x"][:2], box["y"][:2]
+        shapes.append((np.array([x0, x1, x1, x0], dtype=np.float64), np.array([y0, y0, y1, y1], dtype=np.float64)))
+    return tuple(shapes)

@@ -1,0 +1,291 @@
+"""The parts of the Codes page: settings, maps that fill up, and one selection for all of them."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from numpy.typing import NDArray
+
+from explorer import insights
+from explorer.charts import maps as charts
+from explorer.charts import style
+from explorer.charts.maps import Colouring
+from explorer.insights import Atlas
+from explorer.session import Selection, Session
+from explorer.tasks import Task, TaskState
+from explorer.widgets.rows import composition, show_rows
+from explorer.widgets.text import count, literal, sentence
+from explorer.widgets.waiting import AT_ONCE, POLL_SECONDS
+from sae_core.analysis.projections import LevelMap, MapSettings, Method
+from sae_core.analysis.reconstruction import RowErrors
+from sae_core.data.dataset import Dataset
+from sae_core.model.trained import TrainedStack
+
+MAX_MAPS = 4  # a browser grants only a handful of WebGL contexts
+MAX_COLUMNS = 200  # of a table that can be chosen as colours
+MAP_HEIGHT = 380
+
+
+def map_settings(model: TrainedStack) -> tuple[MapSettings, bool]:
+    """How the maps are drawn, and whether of the codes after fine-tuning."""
+    method = st.segmented_control(
+        "Map",
+        ["umap", "pca"],
+        default="umap",
+        required=True,
+        key="codes-method",
+        format_func=lambda name: str(name).upper(),
+        persist_state="session",
+        help="PCA shows the plane of largest variance, at once. UMAP keeps neighbours together; it takes some seconds, "
+        "and PCA stands in for it until then. Distances between far groups mean little in a UMAP.",
+    )
+    fine_tuned = False
+    if model.is_fine_tuned:
+        fine_tuned = (
+            st.segmented_control(
+                "Codes",
+                ["Pretrained", "Fine-tuned"],
+                default="Pretrained",
+                required=True,
+                key="codes-tuned",
+                persist_state="session",
+                help="As pretraining left them, without labels; or after fine-tuning with labels.",
+            )
+            == "Fine-tuned"
+        )
+    with st.popover("UMAP settings", icon=":material/tune:", disabled=method == "pca"):
+        neighbours = st.slider(
+            "Neighbours",
+            5,
+            100,
+            15,
+            key="codes-neighbours",
+            persist_state="session",
+            help="Rows that count as a row's neighbourhood: few show fine detail, many the large shape.",
+        )
+        distance = st.slider(
+            "Smallest distance",
+            0.0,
+            1.0,
+            0.1,
+            0.05,
+            key="codes-distance",
+            persist_state="session",
+            help="How closely points may lie: small packs groups tightly.",
+        )
+        seed = st.number_input("Seed", 0, 2**31 - 1, 0, key="codes-seed", persist_state="session")
+    settings = MapSettings(cast(Method, method), int(neighbours), float(distance), seed=int(seed))
+    return settings, fine_tuned
+
+
+def level_selector(model: TrainedStack) -> list[int]:
+    """Which levels to show side by side."""
+    levels = list(range(model.n_levels + 1))
+    if len(levels) <= MAX_MAPS:
+        return levels
+    default = sorted({0, 1, model.n_levels - 1, model.n_levels})
+    chosen = st.multiselect(
+        f"Levels (up to {MAX_MAPS})",
+        levels,
+        default,
+        max_selections=MAX_MAPS,
+        key=f"codes-levels-{model.n_levels}",
+        format_func=lambda level: "Input" if level == 0 else f"Level {level}",
+        persist_state="session",
+    )
+    return sorted(chosen) or default
+
+
+def colour_selector(data: Dataset, errors: RowErrors | None) -> Colouring:
+    """What the colours mean: class, error, part of the split, or a column."""
+    options = ["class"] if data.labels is not None and data.classes else []
+    options += [f"error {level}" for level in errors.levels[::-1]] if errors is not None else []
+    options.append("part")
+    if isinstance(data.features, pd.DataFrame):
+        options += [f"column {i}" for i in range(min(data.n_features, MAX_COLUMNS))]
+
+    def words(option: str) -> str:
+        kind, _, rest = option.partition(" ")
+        if kind == "class":
+            return f"Class ({literal(data.label_name, 30)})"
+        if kind == "error":
+            return f"Reconstruction error at level {rest}"
+        return "Part of the split" if kind == "part" else f"Column: {literal(data.feature_names[int(rest)], 40)}"
+
+    chosen = st.selectbox(
+        "Colour",
+        options,
+        key=f"codes-colour-{data.fingerprint[:12]}",
+        format_func=words,
+        width=260,
+        persist_state="session",
+    )
+    return colouring_of(data, errors, chosen or options[0])
+
+
+def colouring_of(data: Dataset, errors: RowErrors | None, option: str) -> Colouring:
+    """The colouring that an option of `colour_selector` stands for."""
+    kind, _, rest = option.partition(" ")
+    names: tuple[object, ...] = data.classes or ("row",)
+    groups = data.class_codes if data.classes else np.zeros(len(data), dtype=np.int64)
+    if kind == "error" and errors is not None:
+        return charts.by_amount(f"mean squared error per value, level {rest}", errors.at(int(rest)), names, groups)
+    if kind == "column" and isinstance(data.features, pd.DataFrame):
+        return charts.by_column(data.features.iloc[:, int(rest)], names, groups)
+    if kind == "part":
+        parts = data.split.part_of_each_row()
+        order = ("train", "validation", "test")
+        return charts.by_group("part of the split", order, np.select([parts == name for name in order], [0, 1, 2], -1))
+    return charts.by_group(data.label_name, names, groups)
+
+
+def draw(found: Atlas, levels: list[int]) -> list[LevelMap]:
+    """The maps as they are now; PCA at once, UMAP as it gets ready, with progress shown here until then."""
+    method = found.settings.method
+    first = found.draw("pca")
+    first.join(AT_ONCE if method == "pca" else 2 * AT_ONCE)
+    following = found.draw("umap") if method == "umap" else first
+    for task in dict.fromkeys((first, following)):
+        if task.snapshot().state is TaskState.FAILED:
+            st.error(sentence(task.snapshot().error), icon=":material/error:")
+    if not following.snapshot().state.is_over:
+        _progress(found, first, following)
+    drawn = [found.best(level, method) for level in levels]
+    return [each for each in drawn if each is not None]
+
+
+def _progress(found: Atlas, first: Task, following: Task) -> None:
+    shown = (found.ready("pca"), found.ready("umap"))
+
+    @st.fragment(run_every=POLL_SECONDS)
+    def bar() -> None:
+        now = following.snapshot()
+        if now.state.is_over or (found.ready("pca"), found.ready("umap")) != shown:
+            st.rerun()
+        text = "Maps are waiting for their turn" if now.state is TaskState.QUEUED else now.text
+        if first is not following:
+            text = f"UMAP: {found.ready('umap')} of {found.model.n_levels + 1} maps ready. {text}"
+        st.progress(now.fraction or 0.0, text=text)
+
+    bar()
+
+
+def show_maps(session: Session, found: Atlas, drawn: list[LevelMap], colouring: Colouring) -> None:
+    """Maps side by side, and the chosen rows beside them."""
+    keys = {each.level: f"map-{found.model.n_levels}-{each.level}" for each in drawn}
+    take_selection(session, list(keys.values()))
+    left, right = st.columns([13, 5], gap="medium")
+    with left:
+        legend = charts.legend_figure(colouring)
+        if legend is not None:
+            st.plotly_chart(legend, key="map-legend", config={"staticPlot": True}, alt=f"Colours: {colouring.title}")
+        for start in range(0, len(drawn), 2):
+            for column, each in zip(st.columns(2, gap="small"), drawn[start : start + 2], strict=False):
+                with column:
+                    _one_map(session, found, each, colouring, keys[each.level])
+    with right:
+        selection_panel(session, found)
+
+
+def _one_map(session: Session, found: Atlas, drawn: LevelMap, colouring: Colouring, key: str) -> None:
+    chosen = session.selection.rows
+    outline = session.page("codes").get("outline", ()) if session.selection.source == key else ()
+    figure = charts.map_figure(
+        drawn,
+        colouring,
+        title=map_title(found, drawn),
+        chosen=np.isin(drawn.rows, chosen) if chosen else None,
+        outline=outline if drawn.method == session.page("codes").get("outline_method") else (),
+        height=MAP_HEIGHT,
+    )
+    st.plotly_chart(
+        figure,
+        key=key,
+        on_select="rerun",
+        selection_mode=("points", "box", "lasso"),
+        config=charts.MAP_CONFIG,
+        alt=f"Map of {len(drawn.rows):,} rows: {map_title(found, drawn)}",
+    )
+    if drawn.note:
+        st.caption(sentence(drawn.note))
+
+
+def map_title(found: Atlas, drawn: LevelMap) -> str:
+    """The level and its width, and that a map is only standing in."""
+    units = found.model.width(drawn.level)
+    name = "Input" if drawn.level == 0 else f"Level {drawn.level}"
+    waiting = drawn.method != found.settings.method and not drawn.note
+    return f"{name} · {count(units, 'value' if drawn.level == 0 else 'unit')}" + (" · PCA for now" if waiting else "")
+
+
+def take_selection(session: Session, keys: list[str]) -> None:
+    """Make the newest lasso, box or click on any of these maps the session's selection.
+
+    A chart's event comes back empty whenever its figure changes, and stays as it was on every other rerun: only an
+    event that is neither empty nor the one already taken is news.
+    """
+    kept = session.page("codes")
+    taken: dict[str, Any] = kept.setdefault("taken", {})
+    for key in keys:
+        event = st.session_state.get(key)
+        rows = charts.chosen_rows(event)
+        if not rows:
+            taken.pop(key, None)
+        elif taken.get(key) != rows:
+            taken[key] = rows
+            session.selection = Selection(rows, source=key)
+            kept["outline"] = charts.outlines(event)
+            kept["outline_method"] = st.session_state.get("codes-method")
+
+
+def selection_panel(session: Session, found: Atlas) -> None:
+    """The chosen rows: how many of which class, and what they look like."""
+    data, rows = found.data, np.array(session.selection.rows, dtype=np.int64)
+    rows = rows[rows < len(data)]
+    with st.container(border=True):
+        if not len(rows):
+            st.markdown("**Chosen rows**")
+            st.caption(
+                "Draw a lasso or a box around points on any map, or click one. The rows are listed here and stand out "
+                "on all maps: see whether a group holds together from level to level."
+            )
+            return
+        st.markdown(composition(data, rows))
+        with st.container(horizontal=True):
+            st.button("Clear", icon=":material/close:", on_click=clear, args=(session,))
+            st.button("Invert", icon=":material/swap_horiz:", on_click=invert, args=(session, found.rows))
+        off_map = int((~np.isin(rows, found.rows)).sum())
+        if off_map:
+            st.caption(f"{count(off_map, 'row')} of them not on the maps, which show a sample.")
+        show_rows(data, rows, key="chosen", columns=6, height=560)
+
+
+def clear(session: Session) -> None:
+    """Choose nothing."""
+    session.selection = Selection()
+
+
+def invert(session: Session, rows: NDArray[np.int64]) -> None:
+    """Choose the other rows of the maps."""
+    others = np.setdiff1d(rows, np.array(session.selection.rows, dtype=np.int64))
+    session.selection = Selection(tuple(others.tolist()), source="inverted")
+
+
+def sample_note(found: Atlas) -> str:
+    """What the maps show, in one line."""
+    n, m = len(found.data), len(found.rows)
+    shown = (
+        f"All {count(n, 'row')}" if m == n else f"{m:,} of {n:,} rows, a sample in which every class keeps its share"
+    )
+    return style.joined([shown, "each map starts from the one below it, so groups stay where they were"])
+
+
+def errors_if_ready(run_id: str) -> RowErrors | None:
+    """Errors of all rows for colours, once they are known; nobody waits for them."""
+    task = insights.row_errors(run_id)
+    task.join(AT_ONCE)
+    found = task.snapshot().result
+    return found if isinstance(found, RowErrors) else None

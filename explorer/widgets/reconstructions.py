@@ -1,0 +1,303 @@
+"""The parts of the Reconstructions page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, cast, get_args
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from numpy.typing import NDArray
+
+from explorer import insights, places
+from explorer.charts import errors as error_charts
+from explorer.charts.errors import level_name
+from explorer.charts.reconstructions import difference_map, picture_grid, value_table
+from explorer.charts.style import CHART_CONFIG, number
+from explorer.session import Selection, Session
+from explorer.widgets.rows import hover_texts, labels_of, show_rows
+from explorer.widgets.text import count, literal
+from explorer.widgets.waiting import result_of
+from sae_core.analysis.reconstruction import Choice, Reconstructions, RowErrors, choose_rows, reconstructions
+from sae_core.data.dataset import Dataset, SplitName
+from sae_core.model.trained import TrainedStack
+
+MAX_MAP_COLUMNS = 60  # of the difference map; of wider tables the columns that differ most
+SHARES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)  # percent of rows that count as largest errors
+CHOICES: dict[str, str] = {
+    "random": "Random",
+    "worst": "Worst",
+    "best": "Best",
+    "each class": "Each class",
+    "chosen": "Chosen on a map",
+}
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What the reader wants to look at.
+
+    Attributes:
+        rows: row numbers, in the order to show them.
+        level: whose errors are judged.
+        pool: (n,) bool, rows of the part that is looked at.
+    """
+
+    rows: NDArray[np.int64]
+    level: int
+    pool: NDArray[np.bool_]
+
+
+def choose(session: Session, data: Dataset, errors: RowErrors, units: tuple[int, ...]) -> Chosen:
+    """The controls, and the rows they choose."""
+    kept = session.page("reconstructions")
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        options = [*get_args(Choice)] if data.has_labels else ["random", "best", "worst"]
+        options += ["chosen"] if session.selection.rows else []
+        ordered = [name for name in CHOICES if name in options]
+        how = st.segmented_control(
+            "Rows",
+            ordered,
+            default="each class" if data.has_labels else "random",
+            required=True,
+            key="recon-how",
+            format_func=lambda name: CHOICES[name],
+            persist_state="session",
+            help="Best and worst are judged at the level beside this. Each class shows its most typical rows.",
+        )
+        level = st.segmented_control(
+            "Judged at",
+            list(errors.levels),
+            default=errors.levels[-1],
+            required=True,
+            key=f"recon-level-{units}",
+            format_func=lambda level: f"Level {level}",
+            persist_state="session",
+            help="Whose error sorts the rows, and is drawn in the charts below.",
+        )
+        pool = part_selector(data, key="recon-part")
+        if how in ("random", "best", "worst") and data.has_labels:
+            pool &= class_selector(data, key=f"recon-class-{data.fingerprint[:12]}")
+        m = st.slider("How many", 4, 20, 10, key="recon-count", width=160, persist_state="session")
+        if how == "random" and st.button("Draw again", icon=":material/casino:"):
+            kept["seed"] = kept.get("seed", 0) + 1
+    level = int(level or errors.levels[-1])
+    if how == "chosen" and session.selection.rows:
+        rows = np.array(session.selection.rows[:m], dtype=np.int64)
+    else:
+        candidates = np.flatnonzero(pool)
+        picked = choose_rows(
+            errors.at(level)[candidates],
+            cast(Choice, how if how in get_args(Choice) else "random"),
+            m,
+            class_codes=data.class_codes[candidates],
+            seed=kept.get("seed", 0),
+        )
+        rows = candidates[picked]
+    return Chosen(rows, level, pool)
+
+
+def part_selector(data: Dataset, *, key: str) -> NDArray[np.bool_]:
+    """(n,) bool, the rows of the part of the split that one chooses; held-out rows first."""
+    names: list[SplitName] = [name for name in ("test", "validation", "train") if len(data.split.rows(name))]
+    words = {"test": "Test rows", "validation": "Validation rows", "train": "Training rows", "all": "All rows"}
+    name: SplitName | Literal["all"] = st.selectbox(
+        "Of",
+        [*names, "all"],
+        format_func=lambda name: words[name],
+        key=f"{key}-{'-'.join(names)}",
+        width=170,
+        persist_state="session",
+    )
+    pool = np.ones(len(data), dtype=bool)
+    if name != "all":
+        pool[:] = False
+        pool[data.split.rows(name)] = True
+    return pool
+
+
+def class_selector(data: Dataset, *, key: str) -> NDArray[np.bool_]:
+    """(n,) bool, the rows of the class that one chooses; all by default."""
+    code = st.selectbox(
+        "Class",
+        [-1, *range(len(data.classes))],
+        key=key,
+        width=150,
+        persist_state="session",
+        format_func=lambda code: "All classes" if code < 0 else literal(data.classes[code], 30),
+    )
+    return np.ones(len(data), dtype=bool) if code < 0 else data.class_codes == code
+
+
+def show_chosen(model: TrainedStack, data: Dataset, errors: RowErrors, chosen: Chosen) -> None:
+    """Originals and what each level gives back of them."""
+    if not len(chosen.rows):
+        st.info("No row fits this choice. Choose another class or part.", icon=":material/info:")
+        return
+    shown = reconstructions(model, data, chosen.rows)
+    if data.image_shape is not None:
+        return _pictures(model, data, errors, shown)
+    frames = Reconstructions(
+        shown.rows, shown.levels, _frame(data, shown.original), tuple(_frame(data, back) for back in shown.given_back)
+    )
+    _table_rows(model, data, frames, chosen.level)
+
+
+def _pictures(model: TrainedStack, data: Dataset, errors: RowErrors, shown: Reconstructions) -> None:
+    assert data.image_shape is not None
+    with_difference = st.toggle(
+        "Show what is lost",
+        key="recon-lost",
+        persist_state="session",
+        help="Below each level: how far each pixel is off, black where it comes back exactly.",
+    )
+    original = np.asarray(shown.original, dtype=np.float32)
+    strips, titles = [original], ["original"]
+    hover = [hover_texts(data, shown.rows, {})]
+    for level in shown.levels:
+        back = np.asarray(shown.at(level), dtype=np.float32)
+        said = hover_texts(data, shown.rows, {f"error at level {level}": errors.at(level)[shown.rows].tolist()})
+        strips.append(back)
+        titles.append(level_name(level, model.units[level - 1]))
+        hover.append(said)
+        if with_difference:
+            strips.append(np.abs(back - original))
+            titles.append("lost")
+            hover.append(said)
+    m = len(shown.rows)
+    figure = picture_grid(
+        strips,
+        data.image_shape,
+        row_titles=titles,
+        hover=hover,
+        rows=shown.rows.tolist(),
+        column_titles=labels_of(data, shown.rows) if data.labels is not None else [f"{row:,}" for row in shown.rows],
+        cell=int(min(92, max(36, 1020 / m))),
+    )
+    st.plotly_chart(
+        figure,
+        key="recon-pictures",
+        config=CHART_CONFIG,
+        alt=f"{m} pictures and what each of {len(shown.levels)} levels gives back of them",
+    )
+
+
+def _table_rows(model: TrainedStack, data: Dataset, shown: Reconstructions, level: int) -> None:
+    assert isinstance(shown.original, pd.DataFrame)
+    back = shown.at(level)
+    assert isinstance(back, pd.DataFrame)
+    kept = _most_different(shown.original, back, insights.column_scales(data))
+    scales = [insights.column_scales(data)[i] for i in kept]
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        figure = difference_map(
+            shown.original.iloc[:, kept],
+            back.iloc[:, kept],
+            scales,
+            rows=shown.rows.tolist(),
+            title=f"Difference of what {level_name(level, model.units[level - 1]).lower()} gives back",
+        )
+        st.plotly_chart(figure, key="recon-differences", config=CHART_CONFIG, alt="Differences of rows by column")
+        if len(kept) < shown.original.shape[1]:
+            st.caption(f"The {len(kept)} of {shown.original.shape[1]:,} columns that differ most.")
+    with right:
+        labels = labels_of(data, shown.rows)
+        position = st.selectbox(
+            "One row in its own units",
+            range(len(shown.rows)),
+            key=f"recon-row-{hash(shown.rows.tobytes())}",
+            format_func=lambda i: f"Row {shown.rows[i]:,} · {literal(labels[i], 30)}",
+        )
+        named = [(f"Level {each}", shown.at(each)) for each in shown.levels]
+        frames = [(title, frame) for title, frame in named if isinstance(frame, pd.DataFrame)]
+        st.dataframe(value_table(shown.original, frames, position or 0), hide_index=True, height=330)
+
+
+def _frame(data: Dataset, features: pd.DataFrame | NDArray[np.float32]) -> pd.DataFrame:
+    if isinstance(features, pd.DataFrame):
+        return features
+    return pd.DataFrame(features, columns=list(data.feature_names))
+
+
+def _most_different(original: pd.DataFrame, back: pd.DataFrame, scales: tuple[float, ...]) -> list[int]:
+    if original.shape[1] <= MAX_MAP_COLUMNS:
+        return list(range(original.shape[1]))
+    from sae_core.analysis.reconstruction import difference
+
+    off = [
+        float(np.nanmean(np.nan_to_num(difference(original.iloc[:, i], back.iloc[:, i])))) / (scales[i] or 1.0)
+        for i in range(original.shape[1])
+    ]
+    return sorted(np.argsort(off)[::-1][:MAX_MAP_COLUMNS].tolist())
+
+
+def show_levels(run_id: str, errors: RowErrors, units: tuple[int, ...], pool: NDArray[np.bool_]) -> None:
+    """Error of every level, beside PCA of equal width."""
+    st.subheader(
+        "Error per level",
+        anchor=False,
+        help="Each box holds half of the rows, its whiskers nine of ten. The diamond is what "
+        "as many principal components would lose: a level below it has found structure that no linear code of "
+        "its width can keep.",
+    )
+    pca = result_of(insights.linear_yardstick(run_id), key="yardstick")
+    figure = error_charts.level_errors(errors, units, pool, pca=pca or ())
+    st.plotly_chart(figure, key="recon-levels", config=CHART_CONFIG, alt="Reconstruction error by level")
+
+
+def show_columns(run_id: str, data: Dataset, level: int, units: tuple[int, ...]) -> None:
+    """Which columns or pixels come back badly."""
+    st.subheader(
+        "Error per pixel" if data.image_shape is not None else "Error per column",
+        anchor=False,
+        help="Averaged over held-out rows. For columns, 100 % is no better than giving one value back for all rows.",
+    )
+    found = result_of(insights.column_errors(run_id), key="columns")
+    if found is None:
+        return
+    if data.image_shape is not None:
+        figure = error_charts.pixel_errors(found, data.image_shape, units)
+    else:
+        figure = error_charts.column_errors(found, level)
+    st.plotly_chart(figure, key="recon-columns", config=CHART_CONFIG, alt="Where reconstructions err")
+
+
+def show_outliers(session: Session, data: Dataset, errors: RowErrors, chosen: Chosen) -> None:
+    """Distribution of errors with a movable threshold, and the rows beyond it."""
+    values = errors.at(chosen.level)
+    st.subheader(
+        "Distribution of errors, and the rows at its far end",
+        anchor=False,
+        help="A row that the stack cannot give back is unlike those it learned from: an outlier, an error in the "
+        "data, or a rare case. Move the threshold and look at them.",
+    )
+    share = st.select_slider(
+        "Largest errors, % of rows",
+        SHARES,
+        1.0,
+        key="recon-share",
+        width=320,
+        format_func=lambda share: f"{share:g} %",
+        persist_state="session",
+    )
+    pool = np.flatnonzero(chosen.pool)
+    known = values[pool][np.isfinite(values[pool])]
+    if not len(known):
+        st.info("There is no row to judge here. Choose another class or part.", icon=":material/info:")
+        return
+    threshold = float(np.quantile(known, 1 - share / 100))
+    beyond = pool[values[pool] > threshold]
+    beyond = beyond[np.argsort(-values[beyond], kind="stable")]
+    left, right = st.columns(2, gap="large")
+    with left:
+        figure = error_charts.distribution(values[pool], threshold)
+        st.plotly_chart(figure, key="recon-distribution", config=CHART_CONFIG, alt="Distribution of errors")
+    with right:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown(f"**{count(len(beyond), 'row')}** above {number(threshold)}, the largest error first")
+            if len(beyond) and st.button("Show them on the maps", icon=":material/scatter_plot:"):
+                session.selection = Selection(tuple(sorted(beyond.tolist())), source="errors")
+                st.switch_page(places.page("codes").path, query_params=st.query_params.to_dict())
+        said = {f"Error at level {level}": errors.at(level)[beyond] for level in errors.levels}
+        show_rows(data, beyond, key="outliers", said=said, columns=10, height=300)

@@ -1,0 +1,127 @@
+"""Chosen rows to look at: a wall of pictures or a table, with what is said of each row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from numpy.typing import NDArray
+
+from explorer.charts import style
+from explorer.charts.reconstructions import picture_wall
+from explorer.widgets.text import count, literal
+from sae_core.data.dataset import Dataset
+
+MAX_PICTURES = 96
+MAX_TABLE_ROWS = 1_000
+MAX_FEATURES = 60  # columns of the data shown beside what is said of a row
+
+Said = Mapping[str, Sequence[Any] | NDArray[Any]]  # name of a fact -> its value for each row
+
+
+def show_rows(
+    data: Dataset, rows: NDArray[np.int64], *, key: str, said: Said | None = None, columns: int = 12, height: int = 320
+) -> None:
+    """Rows as pictures or in a table.
+
+    Args:
+        rows: (m,) row numbers, in the order to show them.
+        key: of the place on the page.
+        said: further facts of each row.
+        columns: pictures in a line.
+        height: of the table, in pixels.
+    """
+    said = said or {}
+    if data.image_shape is None:
+        return _table(data, rows, said, key, height)
+    look = st.segmented_control(
+        "Show as", ["Pictures", "Table"], default="Pictures", required=True, key=f"{key}-look",
+        label_visibility="collapsed", persist_state="session",
+    )  # fmt: skip
+    if look == "Table":
+        return _table(data, rows, said, key, height)
+    shown = rows[:MAX_PICTURES]
+    pixels = np.asarray(data.take(shown), dtype=np.float32)
+    facts = {name: list(values)[: len(shown)] for name, values in said.items()}
+    figure = picture_wall(
+        pixels, data.image_shape, hover=hover_texts(data, shown, facts), rows=shown.tolist(), columns=columns
+    )
+    st.plotly_chart(figure, key=f"{key}-wall", config=style.CHART_CONFIG, alt=f"Pictures of {count(len(shown), 'row')}")
+    _left_out(len(rows), len(shown))
+
+
+def _table(data: Dataset, rows: NDArray[np.int64], said: Said, key: str, height: int) -> None:
+    shown = rows[:MAX_TABLE_ROWS]
+    table = rows_table(data, shown, {name: list(values)[: len(shown)] for name, values in said.items()})
+    fitted = min(height, 38 + 35 * len(table))
+    st.dataframe(table, hide_index=True, height=fitted, key=f"{key}-table", placeholder="–")
+    _left_out(len(rows), len(shown))
+
+
+def _left_out(n: int, shown: int) -> None:
+    if shown < n:
+        st.caption(f"The first {shown:,} of {n:,} rows.")
+
+
+def rows_table(data: Dataset, rows: NDArray[np.int64], said: Said) -> pd.DataFrame:
+    """Row number, label, what is said, identifiers, then the row's own columns, in the user's units."""
+    parts: dict[str, Any] = {"Row": rows}
+    if data.labels is not None:
+        parts[f"{data.label_name} (label)"] = labels_of(data, rows)
+    parts |= {name: list(values) for name, values in said.items()}
+    if data.identifiers is not None:
+        for name in data.identifiers.columns:
+            parts.setdefault(str(name), data.identifiers[name].iloc[rows].to_numpy())
+    table = pd.DataFrame(parts)
+    if data.image_shape is not None:
+        return table
+    features = data.take(rows)
+    if not isinstance(features, pd.DataFrame):
+        features = pd.DataFrame(features, columns=list(data.feature_names))
+    features = features.iloc[:, :MAX_FEATURES].reset_index(drop=True)
+    features.columns = [_free(str(name), table.columns) for name in features.columns]
+    return pd.concat([table, features], axis=1)
+
+
+def _free(name: str, taken: Sequence[str] | pd.Index[Any]) -> str:
+    return f"{name} (column)" if name in taken else name
+
+
+def labels_of(data: Dataset, rows: NDArray[np.int64]) -> list[str]:
+    """The label of each row for people; "–" without one."""
+    if data.labels is None:
+        return ["–"] * len(rows)
+    return ["–" if value is None else str(value) for value in data.labels[rows].tolist()]
+
+
+def hover_texts(data: Dataset, rows: NDArray[np.int64], said: Said) -> list[str]:
+    """What to say of each row on hover, escaped for plotly."""
+    labels = labels_of(data, rows) if data.labels is not None else []
+    texts = []
+    for i, row in enumerate(rows.tolist()):
+        lines = [f"row {row:,}"]
+        if labels:
+            lines.append(f"{style.escape(data.label_name, 24)} <b>{style.escape(labels[i], 40)}</b>")
+        lines += [f"{style.escape(name.lower())} {style.escape(_said(values[i]))}" for name, values in said.items()]
+        texts.append("<br>".join(lines))
+    return texts
+
+
+def _said(value: object) -> str:
+    return style.number(float(value)) if isinstance(value, float | np.floating) else str(value)
+
+
+def composition(data: Dataset, rows: NDArray[np.int64], most: int = 4) -> str:
+    """How many rows of which classes, as markdown: "12 rows: 9 × setosa, 3 × virginica"."""
+    text = f"**{count(len(rows), 'row')}**"
+    if data.labels is None or not len(rows):
+        return text
+    codes, numbers = np.unique(data.class_codes[rows], return_counts=True)
+    order = np.argsort(-numbers, kind="stable")
+    names = ["no label" if codes[i] < 0 else literal(data.classes[codes[i]], 20) for i in order]
+    parts = [f"{numbers[i]:,} × {name}" for i, name in zip(order[:most], names, strict=False)]
+    rest = int(numbers[order[most:]].sum())
+    return f"{text}: {', '.join(parts)}" + (f", {rest:,} others" if rest else "")

@@ -1,0 +1,33 @@
+"""Reconstructions: originals beside what each level gives back, decoded down to the input."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from explorer import insights, store
+from explorer.widgets import reconstructions as parts
+from explorer.widgets.frame import begin_page, guarded, next_step
+from explorer.widgets.waiting import result_of
+
+session = begin_page(
+    "Reconstructions",
+    intro="Every level decoded down to the input: what it keeps of a row, and what it loses.",
+    needs="model",
+)
+run_id = session.run_id
+assert run_id is not None
+with guarded():
+    data, model = store.dataset(run_id), store.model(run_id)
+    errors = result_of(insights.row_errors(run_id), key="row-errors")
+    if errors is not None:
+        chosen = parts.choose(session, data, errors, model.units)
+        with guarded(), st.container(border=True):
+            parts.show_chosen(model, data, errors, chosen)
+        left, right = st.columns(2, gap="large")
+        with left, guarded():
+            parts.show_levels(run_id, errors, model.units, chosen.pool)
+        with right, guarded():
+            parts.show_columns(run_id, data, chosen.level, model.units)
+        with guarded():
+            parts.show_outliers(session, data, errors, chosen)
+        next_step("codes", label="See the codes")

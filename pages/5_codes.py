@@ -1,0 +1,40 @@
+"""Codes: maps of the input and of every level, side by side."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from explorer import insights, store
+from explorer.insights import Atlas
+from explorer.session import Session
+from explorer.widgets import codes as parts
+from explorer.widgets.frame import begin_page, guarded, next_step
+from sae_core.analysis.projections import LevelMap
+
+
+@st.fragment
+def maps(session: Session, run_id: str, found: Atlas, drawn: list[LevelMap]) -> None:
+    """Colours and selections change without the rest of the page."""
+    with guarded():
+        colouring = parts.colour_selector(found.data, parts.errors_if_ready(run_id))
+        parts.show_maps(session, found, drawn, colouring)
+
+
+session = begin_page(
+    "Codes",
+    intro="Every row as a point, from the input to the deepest code: see which rows each level brings together.",
+    needs="model",
+)
+run_id = session.run_id
+assert run_id is not None
+with guarded():
+    model = store.model(run_id)
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        settings, fine_tuned = parts.map_settings(model)
+        levels = parts.level_selector(model)
+    found = insights.atlas(run_id, settings, fine_tuned=fine_tuned)
+    st.caption(parts.sample_note(found))
+    drawn = parts.draw(found, levels)
+    if drawn:
+        maps(session, run_id, found, drawn)
+    next_step("classification" if model.is_classifier else "export", label="Go on")
