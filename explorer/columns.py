@@ -55,6 +55,6 @@ def _described(column: Column, values: pd.Series) -> dict[str, Any]:
         "Kind": column.kind,
         "Missing": int(values.isna().sum()),
         "Distinct": int(present.nunique()),
-        "Range": extent,
         "Histogram": counts,
+        "Range or values": extent,
     }

@@ -1,7 +1,8 @@
 """The typed state of one browser session, and the address that finds it again.
 
-`?run=` names the run that the pages show, `?data=` the data set (a fingerprint in the workspace, or a sample's name) and
-`?split=` how it is divided, where that was changed. A reload, a second tab or a restarted server builds the same session.
+`?run=` names the run that the pages show, `?data=` the data set (a fingerprint in the workspace, or a sample's name)
+and `?split=` how it is divided, where that was changed. A reload, a second tab or a restarted server builds the same
+session from it.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 import streamlit as st
 
 from explorer import store
-from sae_core.config import StackConfig
+from sae_core.config import LayerConfig, StackConfig
 from sae_core.data.dataset import Dataset, SplitOptions
 from sae_core.errors import DataError, SaeError, StorageError
 
@@ -57,7 +58,7 @@ class Session:
     data: Dataset | None = None
     data_address: str = ""
     own_split: SplitOptions = field(default_factory=SplitOptions)
-    config: StackConfig = field(default_factory=lambda: StackConfig(layers=[64, 16]))
+    config: StackConfig = field(default_factory=lambda: StackConfig(layers=(LayerConfig(units=16),)))
     undone: list[StackConfig] = field(default_factory=list)
     run_id: str | None = None
     selection: Selection = Selection()

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from sae_core.config import Scaling
     from sae_core.data.preparation import Preparation
     from sae_core.model.trained import TrainedStack
-    from sae_core.runs.workspace import Run, Workspace
+    from sae_core.runs.run import Run
+    from sae_core.runs.workspace import Workspace
     from sae_core.training.events import HistoryRow
 
 _CHUNK_ROWS = 8192  # rows decoded at a time: bounds the memory beside the result

@@ -179,6 +179,13 @@ def cancel(key: Key) -> None:
         task.cancel()
 
 
+def forget(key: Key) -> None:
+    """Cancel the task of this key and let go of its result."""
+    cancel(key)
+    with _lock:
+        _tasks.pop(key, None)
+
+
 def _is_void(task: Task, retry: bool) -> bool:
     state = task.snapshot().state
     return state is TaskState.CANCELLED or task._cancelled.is_set() or (retry and state is TaskState.FAILED)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from explorer.widgets import dataset, sources
+from explorer.widgets import dataset, sources, upload
 from explorer.widgets.frame import begin_page, guarded, next_step
 from explorer.widgets.text import literal
 
@@ -13,25 +13,21 @@ session = begin_page(
 )
 
 samples, own, stored = st.tabs(["Samples", "Your own file", "Stored"], key="data-source", on_change="rerun")
-if samples.open:
-    with samples, guarded():
-        sources.sample_cards(session)
-if own.open:
-    with own, guarded():
-        st.caption("Soon.")
-if stored.open:
-    with stored, guarded():
-        sources.stored_list(session)
+for tab, show in ((samples, sources.sample_cards), (own, upload.own_file), (stored, sources.stored_list)):
+    if tab.open:
+        with tab, guarded():
+            show(session)
 
-if session.data is not None:
-    st.subheader(literal(session.data.name), anchor=False)
+data = session.data
+if data is not None:
+    st.divider()
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.subheader(f"In use: {literal(data.name)}", anchor=False, width="stretch")
+        next_step("design", label="Design the stack", primary=False)
+        next_step("train", label="Train", icon=":material/play_arrow:")
     left, right = st.columns([3, 2], gap="large")
     with left, guarded():
-        dataset.show_summary(session.data)
-        dataset.show_rows(session.data)
+        dataset.show_summary(data)
+        dataset.show_rows(data)
     with right, guarded():
-        st.markdown("**Split**")
         dataset.split_editor(session)
-    with st.container(horizontal=True):
-        next_step("design", label="Design the stack")
-        next_step("train", label="Train at once", icon=":material/play_arrow:")

@@ -157,7 +157,8 @@ def _classifier(figure: go.Figure, drawing: StackDrawing, tall: float) -> None:
     colour = ACTIVE if state == "training" else GREEN
     strength = {"waiting": 0.12, "training": 0.55, "trained": 0.35}[state]
     end = max(0.12, min(tall, 0.3))
-    text = f"<b>Softmax classifier</b><br>{drawing.widths[-1]:,} to {drawing.n_classes:,} classes, {drawing.softmax:,} parameters"
+    shape = f"{drawing.widths[-1]:,} to {drawing.n_classes:,} classes"
+    text = f"<b>Softmax classifier</b><br>{shape}, {drawing.softmax:,} parameters"
     left, right = depth + BAR, depth + 0.72
     xs, ys = [left, right, right, left, left], [TOP + tall, TOP + end, TOP - end, TOP - tall, TOP + tall]
     _shape(figure, xs, ys, colour, strength, text)

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 
-from explorer import columns, pictures
+from explorer import columns
 from explorer.charts.balance import class_balance
+from explorer.charts.gallery import gallery
 from explorer.charts.style import CHART_CONFIG
 from explorer.session import Session
-from explorer.widgets.text import count, literal, sentence
+from explorer.widgets.text import count, sentence
 from sae_core.data.dataset import Dataset, SplitOptions
 from sae_core.errors import DataError
 
 FIRST_ROWS = 200  # of a table's preview; scrolling further is not looking
-GRID_PICTURES = 36
+CLASSES_SHOWN = 10
+PICTURES_PER_ROW = 14
 COLUMN_TABLE = {
     "Missing": st.column_config.NumberColumn(format="localized", width="small"),
     "Distinct": st.column_config.NumberColumn(format="localized", width="small"),
-    "Histogram": st.column_config.BarChartColumn(width="medium", y_min=0),
+    "Histogram": st.column_config.BarChartColumn(width="small", y_min=0),
 }
 
 
@@ -51,7 +54,9 @@ def show_rows(data: Dataset) -> None:
     if isinstance(data.features, pd.DataFrame):
         tabs = st.tabs(["Columns", "First rows"])
         with tabs[0]:
-            st.dataframe(columns.described(data), hide_index=True, height=330, column_config=COLUMN_TABLE)
+            described = columns.described(data)
+            height = min(40 + 35 * len(described), 420)
+            st.dataframe(described, hide_index=True, height=height, column_config=COLUMN_TABLE)
         with tabs[1]:
             st.dataframe(first_rows(data), height=330)
     else:
@@ -66,32 +71,30 @@ def first_rows(data: Dataset, n: int = FIRST_ROWS) -> pd.DataFrame:
     front: dict[str, object] = {}
     if data.labels is not None:
         front[f"{data.label_name} (label)"] = data.labels[: len(rows)]
-    for name in data.identifiers.columns if data.identifiers is not None else ():
-        front[f"{name} (shown only)"] = data.identifiers[name].iloc[: len(rows)].to_numpy()
+    if data.identifiers is not None:
+        for name in data.identifiers.columns:
+            front[f"{name} (shown only)"] = data.identifiers[name].iloc[: len(rows)].to_numpy()
     return pd.concat([pd.DataFrame(front, index=table.index), table], axis=1) if front else table
 
 
-def picture_grid(data: Dataset, n: int = GRID_PICTURES) -> None:
-    """Pictures of all classes in turn, each with its label."""
+def picture_grid(data: Dataset) -> None:
+    """A row of pictures for each class, or plain rows without labels."""
     assert data.image_shape is not None
-    rows = mixed_rows(data, n)
-    pixels = np.asarray(data.take(rows), dtype=np.float32)
-    scale = max(1, -(-72 // max(data.image_shape[:2])))
-    images = [pictures.png(image, scale=scale) for image in pictures.to_bytes(pixels, data.image_shape)]
-    labels = None if data.labels is None else [literal(data.labels[row], 14) for row in rows]
-    st.image(images, caption=labels, width=72, alt=[f"Row {row}" for row in rows])
-
-
-def mixed_rows(data: Dataset, n: int) -> list[int]:
-    """n rows, the classes taking turns, each class in the order of the file."""
     codes = data.class_codes
-    turn = np.zeros(len(data), dtype=np.int64)
-    for code in np.unique(codes):
-        mine = np.flatnonzero(codes == code)[:n]
-        turn[mine] = np.arange(1, len(mine) + 1)
-    chosen = np.flatnonzero(turn)
-    order = np.lexsort((codes[chosen], turn[chosen]))
-    return [int(row) for row in chosen[order][:n]]
+    if data.classes:
+        chosen = [
+            (str(name), np.flatnonzero(codes == code)[:PICTURES_PER_ROW])
+            for code, name in enumerate(data.classes[:CLASSES_SHOWN])
+        ]
+    else:
+        first = np.arange(min(len(data), 6 * PICTURES_PER_ROW))
+        chosen = [(" ", part) for part in np.array_split(first, -(-len(first) // PICTURES_PER_ROW))]
+    rows = [(name, np.asarray(data.take(part), dtype=np.float32)) for name, part in chosen if len(part)]
+    hover = [[f"row {row}" for row in part] for _, part in chosen if len(part)]
+    figure = gallery(rows, data.image_shape, hover=hover, cell=44)
+    st.plotly_chart(figure, key="data-pictures", config=CHART_CONFIG, alt="Pictures of each class")
+    if len(data.classes) > CLASSES_SHOWN:
+        st.caption(f"{count(len(data.classes) - CLASSES_SHOWN, 'further class', 'further classes')} not shown here.")
 
 
 def split_editor(session: Session) -> None:
@@ -103,7 +106,7 @@ def split_editor(session: Session) -> None:
     st.session_state["data-validation"] = round(100 * options.validation)
     st.session_state["data-test"] = round(100 * options.test)
     st.session_state["data-seed"] = options.seed
-    common = {"on_change": _split_changed, "args": (session,)}
+    common: dict[str, Any] = {"on_change": _split_changed, "args": (session,)}
     st.slider(
         "Validation rows, % of " + ("the training set" if official else "all"),
         0,

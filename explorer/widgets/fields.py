@@ -15,7 +15,7 @@ RATES = (1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2,
 BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192)
 WEIGHTS = (0.0, 1e-6, 1e-5, 1e-4, 5e-4, 1e-3, 5e-3, 1e-2, 5e-2, 0.1, 0.5, 1.0, 2.0, 5.0, 10.0)
 
-ACTIVATION_WORDS = {
+ACTIVATION_WORDS: dict[object, str] = {
     "sigmoid": "sigmoid",
     "tanh": "tanh",
     "relu": "ReLU",
@@ -25,7 +25,7 @@ ACTIVATION_WORDS = {
     "gelu": "GELU",
     "linear": "linear",
 }
-LOSS_WORDS = {
+LOSS_WORDS: dict[object, str] = {
     "squared_error": "squared error",
     "binary_cross_entropy": "binary cross-entropy",
     "absolute_error": "absolute error",
@@ -101,8 +101,8 @@ LAYER_CODE = (
     Setting(
         "normalisation",
         "Normalisation",
-        "Brings the code's units to a common scale before the activation: over the batch (Ioffe & Szegedy 2015) or over "
-        "the units of each row (Ba et al. 2016).",
+        "Brings the code's units to a common scale before the activation: over the batch (Ioffe & Szegedy 2015) or "
+        "over the units of each row (Ba et al. 2016).",
         "choice",
         get_args(c.Normalisation),
     ),
@@ -182,7 +182,8 @@ LAYER_REGULARISATION = (
     Setting(
         "contractive",
         "Contractive penalty",
-        "Makes the code insensitive to small changes of the input, by a penalty on the encoder's Jacobian (Rifai et al. 2011).",
+        "Makes the code insensitive to small changes of the input, by a penalty on the encoder's Jacobian "
+        "(Rifai et al. 2011).",
         "steps",
         WEIGHTS,
     ),
@@ -215,7 +216,8 @@ STACK_MAIN = (
     Setting(
         "activation",
         "Activation",
-        "What every encoder does to its weighted sums, unless a level has its own. ReLU learns fast; sigmoid and tanh give bounded codes.",
+        "What every encoder does to its weighted sums, unless a level has its own. ReLU learns fast; "
+        "sigmoid and tanh give bounded codes.",
         "choice",
         get_args(c.Activation),
     ),
@@ -263,8 +265,8 @@ STACK_PRETRAINING = (
     Setting(
         "unrolled_epochs",
         "Unrolled fine-tuning, epochs",
-        "After the levels: encoders and decoders chained into one deep network that learns the reconstruction as a whole "
-        "(Hinton & Salakhutdinov 2006).",
+        "After the levels: encoders and decoders chained into one deep network that learns the reconstruction "
+        "as a whole (Hinton & Salakhutdinov 2006).",
         "whole",
         highest=limits.MAX_EPOCHS,
         step=1,
@@ -274,7 +276,8 @@ STACK_CLASSIFIER = (
     Setting(
         "softmax_epochs",
         "Softmax, epochs",
-        "A softmax classifier on the frozen code of every level, and on the raw input, to see what each level is worth.",
+        "A softmax classifier on the frozen code of every level, and on the raw input, to see what each level "
+        "is worth.",
         "whole",
         highest=limits.MAX_EPOCHS,
         step=1,
@@ -282,7 +285,8 @@ STACK_CLASSIFIER = (
     Setting(
         "fine_tune_epochs",
         "Fine-tuning, epochs",
-        "The whole stack with its softmax learns the labels, starting from the pretrained weights (Bengio et al. 2007).",
+        "The whole stack with its softmax learns the labels, starting from the pretrained weights "
+        "(Bengio et al. 2007).",
         "whole",
         highest=limits.MAX_EPOCHS,
         step=1,
@@ -290,7 +294,8 @@ STACK_CLASSIFIER = (
     Setting(
         "label_share",
         "Share of labels used",
-        "Below 1, the classifier sees only this share of the training labels: what pretraining is worth when labels are rare.",
+        "Below 1, the classifier sees only this share of the training labels: what pretraining is worth "
+        "when labels are rare.",
         "number",
         lowest=0.01,
         highest=1.0,
@@ -349,7 +354,8 @@ STACK_OPTIMISER = (
     Setting(
         "early_stopping",
         "Early stopping, epochs",
-        "A phase ends after this many epochs without a better validation loss, and keeps its best weights. Empty: never.",
+        "A phase ends after this many epochs without a better validation loss, and keeps its best "
+        "weights. Empty: never.",
         "whole",
         lowest=1,
         highest=limits.MAX_EPOCHS,

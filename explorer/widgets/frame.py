@@ -76,9 +76,10 @@ def empty_state(message: str, *, link: str, label: str, icon: str = ":material/a
         page_link(link, label=label, icon=icon)
 
 
-def next_step(address: str, *, label: str, icon: str = ":material/arrow_forward:") -> None:
-    """The primary button at the end of a page, which leads to the next one."""
-    if st.button(label, icon=icon, icon_position="right", type="primary", key=f"next-{address}"):
+def next_step(address: str, *, label: str, icon: str = ":material/arrow_forward:", primary: bool = True) -> None:
+    """A button that leads to another page of the journey."""
+    kind: Literal["primary", "secondary"] = "primary" if primary else "secondary"
+    if st.button(label, icon=icon, icon_position="right", type=kind, key=f"next-{address}"):
         st.switch_page(places.page(address).path, query_params=st.query_params.to_dict())
 
 
@@ -104,7 +105,7 @@ def _stop_without(session: Session, needs: Needs) -> None:
         return
     if session.run_id is None:
         empty_state(
-            f"Nothing has been trained on **{literal(session.data.name)}** yet. A stack is chosen: one click starts it.",
+            f"Nothing has been trained on **{literal(session.data.name)}** yet. A stack is chosen: start it.",
             link="train",
             label="Go to Train",
         )

@@ -306,5 +306,6 @@ def _scale(data: Dataset) -> Scale:
 
 def _numbers(features: Features, names: list[str]) -> NDArray[np.float64]:
     if isinstance(features, pd.DataFrame):
-        return features[names].astype("float64").to_numpy(dtype=np.float64, na_value=np.nan)
+        values: NDArray[np.float64] = features[names].astype("float64").to_numpy(dtype=np.float64, na_value=np.nan)
+        return values
     return np.asarray(features, dtype=np.float64)
