@@ -169,7 +169,7 @@ class StackConfig(_Settings):
     softmax_learning_rate: LearningRate = 1e-2
     fine_tune_epochs: Epochs = 10
     fine_tune_learning_rate: LearningRate = 1e-3
-    fine_tune_dropout: Share = 0.2
+    fine_tune_dropout: Share = 0.0
     fine_tune_weight_decay: Weight = 0.0
     label_smoothing: Share = 0.0
     label_share: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] = 1.0
@@ -205,7 +205,8 @@ class StackConfig(_Settings):
 def _sentence(what: str, error: ValidationError) -> str:
     parts = []
     for problem in error.errors(include_url=False):
-        place = ".".join(str(part + 1) if isinstance(part, int) else part for part in problem["loc"])
+        place = ".".join(f"level {part + 1}" if isinstance(part, int) else part for part in problem["loc"])
+        place = place.removeprefix("layers.")
         text = (
             str(problem["msg"]).removeprefix("Value error, ").removeprefix("LayerConfig cannot be used: ").rstrip(".")
         )
