@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from typing import IO, Any, Protocol
 
 from sae_core.data.dialect import FullDialect, Layout, csv_settings, prepared
+from sae_core.data.fast_rows import IrregularRowError, can_be_fast, fast_batches
 from sae_core.data.table_source import Progress, Scan, TableSource
 from sae_core.errors import TooLargeError, UnreadableFileError
 from sae_core.limits import MAX_TABLE_CELL, MAX_TABLE_COLUMNS, MAX_TABLE_LINE, MAX_TABLE_ROWS, MEGABYTE
@@ -94,40 +96,58 @@ class TextRows:
     def batches(self, progress: Callable[[float], None] | None = None) -> Iterator[list[Any]]:
         """One array of strings for each column, a few thousand rows at a time."""
         self.problems = Problems()
-        width = len(self.names)
-        size = max(64, _BATCH_CELLS // max(1, width))
         total = 0
-        with self.source.open() as stream:
-            rows = self._rows(stream)
-            while chunk := list(itertools.islice(rows, size)):
-                columns = self._without_blank_rows([_strings(column) for column in zip(*chunk, strict=True)])
+        with contextlib.closing(self._raw_batches(progress)) as batches:
+            for raw in batches:
+                columns = self._without_blank_rows(raw)
                 total += len(columns[0])
                 if total > MAX_TABLE_ROWS:
                     raise TooLargeError(
                         f"{self.source.name} has more than {MAX_TABLE_ROWS:,} rows, the most that are read. Bring fewer."
                     )
-                if progress is not None:
-                    progress(min(1.0, stream.tell() / max(1, self.scan.size)))
                 if len(columns[0]):
                     yield columns
 
+    def _raw_batches(self, progress: Callable[[float], None] | None) -> Generator[list[Any], None, None]:
+        """Batches with rows that have no value: fast as long as rows are regular, then tolerant from that row on."""
+        done = 0
+        size = max(1, self.scan.size)
+        if can_be_fast(self.dialect, self.scan):
+            try:
+                with self.source.open() as stream:
+                    for columns in fast_batches(stream, self.names, self.dialect, self.scan.quotes > 0):
+                        yield columns
+                        done += len(columns[0])
+                        if progress is not None:
+                            progress(min(1.0, stream.tell() / size))
+                return
+            except IrregularRowError:
+                pass
+        most = max(64, _BATCH_CELLS // max(1, len(self.names)))
+        with self.source.open() as stream:
+            rows = itertools.islice(self._rows(stream), done, None)
+            while chunk := list(itertools.islice(rows, most)):
+                yield [_strings(column) for column in zip(*chunk, strict=True)]
+                if progress is not None:
+                    progress(min(1.0, stream.tell() / size))
+
     def _rows(self, stream: IO[bytes]) -> Iterator[list[str]]:
         """Rows of exactly as many cells as there are columns."""
-        width, problems, line = len(self.names), self.problems, 0
+        width, line = len(self.names), 0
         text = io.TextIOWrapper(stream, encoding=self.dialect.encoding, newline="")
         lines = bounded_lines(text, self.source.name)
         skip = self.dialect.skip_rows
         for _ in itertools.islice(lines, skip):
             pass
         dialect = self.dialect
-        marked = itertools.chain(lines, [_END])
+        marked = itertools.chain(lines, ["\n", _END])
         reader = csv.reader(prepared(marked, dialect.delimiter), **csv_settings(dialect.delimiter, dialect.quote))
         try:
             header_to_come = dialect.header
             for row in reader:
-                if len(row) == width and row[0] != _END:
+                if len(row) == width and not row[-1].endswith(_END):
                     if header_to_come:
-                        header_to_come = False
+                        header_to_come = not any(cell.strip() for cell in row)
                     else:
                         yield row
                 elif len(row) == 1 and row[0] == _END:
@@ -151,7 +171,6 @@ class TextRows:
             ) from None
         finally:
             text.detach()
-        del problems
 
     def _fitted(self, row: list[str], line: int) -> list[str] | None:
         """A row of another length made to fit, or None: it is left out."""

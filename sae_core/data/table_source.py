@@ -253,7 +253,7 @@ class Scan:
     Attributes:
         size: bytes of the content, decompressed.
         lines: line ends plus one: no table has more rows.
-        has_quotes: whether a double quote occurs anywhere.
+        quotes: double quotes; an odd number may be an unclosed one.
         nul_line: 1-based line of the first NUL byte; None: there is none.
         is_ascii, is_utf8: of the whole content.
         odd_sample: parts with bytes above 127, at most a few hundred kilobytes, to tell the encoding by.
@@ -261,7 +261,7 @@ class Scan:
 
     size: int
     lines: int
-    has_quotes: bool
+    quotes: int
     nul_line: int | None
     is_ascii: bool
     is_utf8: bool
@@ -270,8 +270,8 @@ class Scan:
 
 def scan(source: TableSource, progress: Progress | None = None) -> Scan:
     """Count lines and check the encoding of the whole content in one pass of constant memory."""
-    size = lines = 0
-    has_quotes, is_ascii, is_utf8 = False, True, True
+    size = lines = quotes = 0
+    is_ascii, is_utf8 = True, True
     nul_line: int | None = None
     odd: list[bytes] = []
     last = b""
@@ -284,7 +284,7 @@ def scan(source: TableSource, progress: Progress | None = None) -> Scan:
             crlf = chunk.count(b"\r\n") + (last == b"\r" and chunk[:1] == b"\n")
             lines += chunk.count(b"\n") + chunk.count(b"\r") - crlf
             last = chunk[-1:]
-            has_quotes = has_quotes or b'"' in chunk
+            quotes += chunk.count(b'"')
             if not chunk.isascii():
                 is_ascii = False
                 if len(odd) < 8:
@@ -301,7 +301,7 @@ def scan(source: TableSource, progress: Progress | None = None) -> Scan:
             decoder.decode(b"", final=True)
         except UnicodeDecodeError:
             is_utf8 = False
-    return Scan(size, lines + 1, has_quotes, nul_line, is_ascii, is_utf8, b"\n".join(odd))
+    return Scan(size, lines + 1, quotes, nul_line, is_ascii, is_utf8, b"\n".join(odd))
 
 
 def _around_odd_bytes(chunk: bytes, most: int = 64 * 1024) -> bytes:
