@@ -76,13 +76,12 @@ def open_zip(file: IO[bytes], name: str) -> tuple[zipfile.ZipFile, list[Entry], 
     entries: list[Entry] = []
     skipped: list[Skipped] = []
     for info in infos:
-        if info.is_dir():
+        if info.orig_filename.endswith(("/", "\\")):  # a folder
             continue
-        tidy, reason, unsafe = tidy_name(_decoded_name(info))
-        if not reason:
-            reason, unsafe = _unusable(info, last[info.orig_filename])
-        if reason:
-            skipped.append(Skipped(tidy, reason, unsafe))
+        tidy, bad = tidy_name(_decoded_name(info))
+        bad = bad or _unusable(tidy, info, last[info.orig_filename])
+        if bad:
+            skipped.append(bad)
         else:
             entries.append(Entry(tidy, lambda info=info: archive.open(info), budget))  # type: ignore[misc]
     entries.sort(key=lambda entry: natural_order(entry.name))
@@ -101,18 +100,16 @@ def _refuse_overlaps(infos: Sequence[zipfile.ZipInfo], name: str) -> None:
         end = info.header_offset + 30 + len(info.orig_filename) + info.compress_size  # 30: the shortest local header
 
 
-def _unusable(info: zipfile.ZipInfo, last: zipfile.ZipInfo) -> tuple[str, bool]:
-    """Why an entry is not read (empty: it is), and whether that looks like an attack."""
+def _unusable(name: str, info: zipfile.ZipInfo, last: zipfile.ZipInfo) -> Skipped | None:
+    """Why an entry is not read, if it is not."""
     if stat.S_ISLNK(info.external_attr >> 16):
-        return "is a symbolic link", True
+        return Skipped(name, "is a symbolic link", UnsafeFileError)
     if info.flag_bits & 0x1:
-        return "is protected by a password (pack it without one)", False
+        return Skipped(name, "is protected by a password (pack it without one)")
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         method = METHODS.get(info.compress_type, f"number {info.compress_type}")
-        return f"is packed with an unusual method, {method} (pack it as an ordinary ZIP)", False
-    if info is not last:
-        return "is replaced by a later file of the same name", False
-    return "", False
+        return Skipped(name, f"is packed with an unusual method, {method} (pack it as an ordinary ZIP)")
+    return None if info is last else Skipped(name, "is replaced by a later file of the same name")
 
 
 def _decoded_name(info: zipfile.ZipInfo) -> str:

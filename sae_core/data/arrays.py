@@ -83,7 +83,8 @@ def read_arrays(
             f"No row of {files.name} holds finite numbers only, so nothing is left. Check the file."
         )
     if dropped := int((~kept).sum()):
-        notes.append(f"{dropped:,} pictures with values that are not finite numbers were left out.")
+        pictures = "picture was" if dropped == 1 else "pictures were"
+        notes.append(f"{dropped:,} {pictures} left out because of values that are not finite numbers.")
     if unused:
         notes.append(f"Arrays that are not used: {', '.join(repr(each.name) for each in unused[:8])}.")
     merged = _merged(found)
@@ -91,7 +92,8 @@ def read_arrays(
     if extra:
         notes.append(extra)
     if missing := int((~np.isfinite(matrix)).any(axis=1).sum()) if layout.image_shape is None else 0:
-        notes.append(f"{missing:,} rows have missing or infinite values, which the preparation fills in.")
+        rows_have = "row has" if missing == 1 else "rows have"
+        notes.append(f"{missing:,} {rows_have} missing or infinite values, which the preparation fills in.")
     part_of_row = np.repeat(list(parts), [rows.features.shape[0] for rows in parts.values()])[kept]
     if "validation" in parts:
         notes.append("Rows of the validation part are used with the training rows; the split draws new ones.")
@@ -172,7 +174,7 @@ def _parts(stored: Sequence[Stored], name: str) -> tuple[dict[Part, _Rows], list
         mine = [each for each in candidates if _part(each.name) == part]
         if not mine:
             continue
-        features = max(mine, key=lambda each: (_is_feature_name(each.name), each.n_values))
+        features = max(mine, key=lambda each: (_is_feature_name(each.name), each.n_values, len(each.shape)))
         labels = _labels_for(features, [each for each in stored if each not in candidates], part)
         parts[part] = _Rows(features, labels)
         used += [features] if labels is None else [features, labels]

@@ -102,11 +102,11 @@ def _add_items(collection: Collection, items: Sequence[Any], name: str | None) -
             collection._open.insert(0, archive)  # closed before its file
             prefix = f"{PurePath(shown).stem}/" if len(items) > 1 else ""
             entries += [Entry(prefix + entry.name, entry.stream, entry.budget) for entry in inside]
-            skipped += [Skipped(prefix + entry.name, entry.reason, entry.unsafe) for entry in outside]
+            skipped += [Skipped(prefix + entry.name, entry.reason, entry.kind) for entry in outside]
         else:
-            tidy, reason, unsafe = tidy_name(shown)
-            if reason:
-                skipped.append(Skipped(shown, reason, unsafe))
+            tidy, bad = tidy_name(shown)
+            if bad:
+                skipped.append(bad)
             else:
                 entries.append(Entry(tidy, stream))
         collection.name = collection.name or shown

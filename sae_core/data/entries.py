@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import IO
 
 from sae_core import limits
-from sae_core.errors import SaeError, TooLargeError, UnreadableFileError, UnsafeFileError
+from sae_core.errors import DataError, SaeError, TooLargeError, UnreadableFileError, UnsafeFileError
 
 Report = Callable[[float, str], None]  # told the fraction done, 0..1, and what is being done
 
@@ -25,12 +25,12 @@ class EntryError(UnreadableFileError):
 
     Attributes:
         reason: completes "... was skipped because it ...".
-        unsafe: it looks like an attack rather than an accident.
+        kind: what to raise where it is the only file.
     """
 
-    def __init__(self, name: str, reason: str, *, unsafe: bool = False) -> None:
+    def __init__(self, name: str, reason: str, kind: type[DataError] = UnreadableFileError) -> None:
         super().__init__(f"{name} cannot be used because it {reason}.")
-        self.name, self.reason, self.unsafe = name, reason, unsafe
+        self.name, self.reason, self.kind = name, reason, kind
 
 
 @dataclass(frozen=True)
@@ -40,12 +40,12 @@ class Skipped:
     Attributes:
         name: as it stands in the collection.
         reason: completes "... was skipped because it ...".
-        unsafe: it looks like an attack rather than an accident.
+        kind: what to raise where nothing is left but files of this kind.
     """
 
     name: str
     reason: str
-    unsafe: bool = False
+    kind: type[DataError] = UnreadableFileError
 
 
 class Budget:
@@ -113,7 +113,7 @@ class Entry:
         content = self._read(limits.MAX_ARCHIVE_MEMBER_BYTES + 1)
         if len(content) > limits.MAX_ARCHIVE_MEMBER_BYTES:
             size = limits.MAX_ARCHIVE_MEMBER_BYTES // limits.MEGABYTE
-            raise EntryError(self.name, f"is larger than {size:,} MB")
+            raise EntryError(self.name, f"is larger than {size:,} MB", TooLargeError)
         return content
 
     def _read(self, limit: int) -> bytes:
@@ -153,26 +153,28 @@ class Entry:
             raise EntryError(self.name, f"cannot be opened ({(error.strerror or 'unknown reason').lower()})") from None
 
 
-def tidy_name(name: str) -> tuple[str, str, bool]:
-    """A name with "/" between its parts, why a file of this name is left out (or ""), and whether it is unsafe.
+def tidy_name(name: str) -> tuple[str, Skipped | None]:
+    """A name with "/" between its parts, and why a file of this name is left out, if it is.
 
-    >>> tidy_name(r".\\cats\\1.png")
-    ('cats/1.png', '', False)
-    >>> tidy_name("../1.png")[1]
+    >>> tidy_name("./cats//1.png")
+    ('cats/1.png', None)
+    >>> tidy_name("../1.png")[1].reason
     'has a name that leads out of the archive'
     """
     slashed = name.replace("\\", "/")
     parts = [part for part in slashed.split("/") if part not in ("", ".")]
     tidy = "/".join(parts) or name
+    if not parts:
+        return name, Skipped(name, "has no name")
     if "\0" in name:
-        return tidy, "has a name with a NUL character", True
+        return tidy, Skipped(tidy, "has a name with a NUL character", UnsafeFileError)
     if ".." in parts or slashed.startswith("/") or re.match(r"[A-Za-z]:", slashed):
-        return slashed, "has a name that leads out of the archive", True
+        return slashed, Skipped(slashed, "has a name that leads out of the archive", UnsafeFileError)
     if len(parts) > limits.MAX_ARCHIVE_DEPTH:
-        return tidy, f"lies more than {limits.MAX_ARCHIVE_DEPTH} folders deep", True
+        return tidy, Skipped(tidy, f"lies more than {limits.MAX_ARCHIVE_DEPTH} folders deep", TooLargeError)
     if any(is_hidden(part) for part in parts):
-        return tidy, "is a hidden system file", False
-    return tidy, "", False
+        return tidy, Skipped(tidy, "is a hidden system file")
+    return tidy, None
 
 
 def is_hidden(part: str) -> bool:

@@ -155,17 +155,21 @@ def _scale_open(matrix: NDArray[np.float32], is_open: NDArray[np.bool_]) -> list
     for row in rows:
         matrix[row] = np.float32(0) if top == start else (matrix[row] - start) / (top - start)
     np.clip(matrix, 0, 1, out=matrix)
-    return [f"{len(rows):,} pictures hold float or 32-bit values; {start:g} to {top:g} became 0 to 1 in all of them."]
+    hold = "picture holds" if len(rows) == 1 else "pictures hold"
+    return [f"{len(rows):,} {hold} float or 32-bit values; {start:g} to {top:g} became 0 to 1."]
 
 
 def _picture_notes(flags: Sequence[Picture], options: ImageOptions) -> list[str]:
     notes = []
     if count := sum(flag.had_more for flag in flags):
-        notes.append(f"{count:,} files hold several frames or pages; only the first of each was read.")
+        hold = "file holds" if count == 1 else "files hold"
+        notes.append(f"{count:,} {hold} several frames or pages; only the first was read.")
     if count := sum(flag.had_transparency for flag in flags):
-        notes.append(f"{count:,} pictures have transparent parts, which are shown on white.")
+        notes.append(
+            f"{count:,} {'picture has' if count == 1 else 'pictures have'} transparent parts, which are shown on white."
+        )
     if options.colour == "grey" and (count := sum(flag.was_colour for flag in flags)):
-        notes.append(f"{count:,} pictures in colour were turned grey.")
+        notes.append(f"{count:,} {'picture in colour was' if count == 1 else 'pictures in colour were'} turned grey.")
     return notes
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from sae_core.data.collection import Collection
 from sae_core.data.entries import Entry, EntryError, Skipped, describe_skipped
 from sae_core.data.pictures import ImageOptions, Picture, picture_format, prepare_picture
-from sae_core.errors import UnreadableFileError, UnsafeFileError
+from sae_core.errors import DataError, UnreadableFileError
 
 
 def sift(files: Collection) -> tuple[list[Entry], list[Skipped]]:
@@ -23,7 +23,7 @@ def sift(files: Collection) -> tuple[list[Entry], list[Skipped]]:
         try:
             head = entry.head()
         except EntryError as error:
-            skipped.append(Skipped(entry.name, error.reason, error.unsafe))
+            skipped.append(Skipped(entry.name, error.reason, error.kind))
             continue
         if picture_format(head):
             pictures.append(entry)
@@ -54,7 +54,7 @@ def prepare_all(pictures: Sequence[Entry], options: ImageOptions) -> Iterator[tu
         try:
             return prepare_picture(entry.read(), entry.name, options)
         except EntryError as error:
-            return Skipped(entry.name, error.reason, error.unsafe)
+            return Skipped(entry.name, error.reason, error.kind)
 
     workers = min(4, os.cpu_count() or 1)
     waiting: deque[tuple[Entry, Future[Picture | Skipped]]] = deque()
@@ -73,9 +73,10 @@ def prepare_all(pictures: Sequence[Entry], options: ImageOptions) -> Iterator[tu
                 result.cancel()
 
 
-def nothing_to_read(name: str, skipped: Sequence[Skipped]) -> UnreadableFileError | UnsafeFileError:
+def nothing_to_read(name: str, skipped: Sequence[Skipped]) -> DataError:
     """The error for a collection of which nothing is left, with the main reason."""
-    kind = UnsafeFileError if skipped and all(each.unsafe for each in skipped) else UnreadableFileError
+    kinds = {each.kind for each in skipped}
+    kind = kinds.pop() if len(kinds) == 1 else UnreadableFileError
     if len(skipped) == 1 and skipped[0].name == name:
         start = f"{name} cannot be used because it {skipped[0].reason}."
     elif skipped:

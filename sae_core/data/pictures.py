@@ -170,7 +170,7 @@ def _picture_errors(name: str) -> Iterator[None]:
     except EntryError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise EntryError(name, _too_many_pixels()) from None
+        raise EntryError(name, _too_many_pixels(), TooLargeError) from None
     except MemoryError:
         raise EntryError(name, "needs more memory than there is") from None
     except Exception as error:
@@ -196,7 +196,7 @@ def _opened(content: bytes, name: str) -> Image.Image:
     tags: Any = getattr(image, "tag_v2", {})
     tile = [tags.get(tag) or 1 for tag in TIFF_TILE_SIDES]
     if width * height > limits.MAX_PICTURE_PIXELS or tile[0] * tile[1] > limits.MAX_PICTURE_PIXELS:
-        raise EntryError(name, _too_many_pixels(), unsafe=True)
+        raise EntryError(name, _too_many_pixels(), TooLargeError)
     return image
 
 
@@ -275,13 +275,16 @@ def _has_more(image: Image.Image) -> bool:
 
 def _planes(image: Image.Image, content: bytes, name: str) -> tuple[list[Image.Image], bool, bool]:
     """The picture as 8-bit ("L" or "RGB") or float ("F", one for each channel) images; transparent?; range unknown?"""
-    raw_mode = _raw_mode(image)
+    raw_mode, tags = _raw_mode(image), getattr(image, "tag_v2", {})
+    if image.mode in ("RGB", "RGBA") and tags.get(TIFF_PLANAR, 1) == 2 and max(tags.get(TIFF_BITS, (8,))) > 8:
+        raise EntryError(name, "stores 16-bit colour plane by plane, which cannot be read (save it as PNG)")
     if ";16" in raw_mode and image.mode in ("RGB", "RGBA"):
         return _deep_colour(image, content, name, raw_mode)
     image.load()
     if image.mode.startswith("I;16"):
-        bits = getattr(image, "tag_v2", {}).get(TIFF_BITS, (16,))[0]
-        values = np.asarray(image).astype(np.float32) / np.float32(2 ** (bits if bits == 12 else 16) - 1)
+        bits = tags.get(TIFF_BITS, (16,))[0]
+        values = np.asarray(image).astype(np.float32)
+        values /= np.float32(2 ** (bits if bits == 12 else 16) - 1)
         return [Image.fromarray(values)], False, False
     if image.mode in ("I", "F"):
         return [Image.fromarray(np.asarray(image).astype(np.float32))], False, True
@@ -305,8 +308,6 @@ def _raw_mode(image: Image.Image) -> str:
 def _deep_colour(image: Image.Image, content: bytes, name: str, raw_mode: str) -> tuple[list[Image.Image], bool, bool]:
     """Colour with 16 bits a channel, exactly. Pillow keeps the high byte of each value only, so the file is decoded
     a second time with the bytes taken in the other order, which gives the low one."""
-    if getattr(image, "tag_v2", {}).get(TIFF_PLANAR, 1) == 2:
-        raise EntryError(name, "stores 16-bit colour plane by plane, which cannot be read (save it as PNG)")
     if raw_mode == "LA;16B":  # four bytes a pixel: grey high, grey low, alpha high, alpha low
         quads = _decoded_as(content, "RGBA").astype(np.float32)
         values = quads[:, :, 0::2] * 256 + quads[:, :, 1::2]

@@ -91,7 +91,7 @@ def recognise(files: Sequence[tuple[str, bytes | IO[bytes]]]) -> Kind:
         )
     if refusal and counts["images"] < 1:
         raise refusal
-    return next(kind for kind in ("table", "images", "arrays") if counts[kind])  # type: ignore[return-value]
+    return next(kind for kind in ("table", "images", "arrays") if counts[kind])
 
 
 def _kind(name: str, content: bytes | IO[bytes]) -> Kind:
@@ -206,7 +206,7 @@ def _kind_of_zip(name: str, content: bytes | IO[bytes]) -> Kind:
         raise _refused(name, "a ZIP without pictures or arrays", "unpack it and bring the CSV file itself")
     reason = f" {describe_skipped(files.skipped)[0]}" if files.skipped else ""
     raise UnreadableFileError(
-        f"{name} is a ZIP without anything that can be read.{reason} Bring a ZIP of PNG or JPEG pictures, or a CSV file."
+        f"{name} is a ZIP without anything that can be read.{reason} Bring pictures, or a CSV file."
     )
 
 
