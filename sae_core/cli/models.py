@@ -1,0 +1,158 @@
+"""`sae-explorer encode` and `export`: what one does with a trained model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sae_core.cli.output import json_option, open_workspace, progress, say, show, workspace_option
+from sae_core.errors import ExportError, ModelFileError, RunNotFoundError
+
+if TYPE_CHECKING:
+    from sae_core.data.dataset import Dataset
+    from sae_core.model.trained import TrainedStack
+
+
+@click.command()
+@click.argument("model")
+@click.argument("data")
+@click.option(
+    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True, help="A .parquet or .csv file."
+)
+@click.option("--level", type=int, help="0 (the prepared input) and up.  [default: the deepest]")
+@click.option("--fine-tuned", is_flag=True, help="Codes of the stack after supervised fine-tuning.")
+@click.option(
+    "--keep", multiple=True, metavar="COLUMN", help="A further column of the table to write beside the codes."
+)
+@workspace_option
+@json_option
+def encode(
+    model: str,
+    data: str,
+    output: Path,
+    level: int | None,
+    fine_tuned: bool,
+    keep: tuple[str, ...],
+    workspace: Path | None,
+    as_json: bool,
+) -> None:
+    """Write the codes of the rows of a file.
+
+    MODEL is a folder, a bundle (.zip) or the id of a run; DATA what it was trained on: a table, pictures or arrays.
+
+    Tables are read, encoded and written a few thousand rows at a time: their length does not matter.
+    """
+    from sae_core.export.stream import encode_file
+
+    stack, _ = _read_model(model, workspace)
+    with progress(as_json) as report:
+        written = encode_file(stack, data, output, level=level, fine_tuned=fine_tuned, keep=keep, progress=report)
+    for note in written.notes:
+        say(note)
+    show(
+        {
+            "output": str(output),
+            "rows": written.rows,
+            "level": written.level,
+            "units": written.units,
+            "bytes": output.stat().st_size,
+        },
+        f"{written.rows:,} rows, level {written.level} ({written.units} numbers each) -> {output}",
+        as_json,
+    )
+
+
+@click.command()
+@click.argument("model")
+@click.option(
+    "--format", "form", type=click.Choice(["onnx", "bundle", "script", "codes"]), default="onnx", show_default=True
+)
+@click.option(
+    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True, help="The file to write."
+)
+@click.option(
+    "--gives",
+    type=click.Choice(["code", "reconstruction", "classes"]),
+    default="code",
+    show_default=True,
+    help="ONNX: what it gives.",
+)
+@click.option("--level", type=int, help="ONNX and codes: of which level.  [default: the deepest]")
+@click.option("--fine-tuned", is_flag=True, help="ONNX and codes: of the stack after supervised fine-tuning.")
+@workspace_option
+@json_option
+def export(
+    model: str,
+    form: str,
+    output: Path,
+    gives: Any,
+    level: int | None,
+    fine_tuned: bool,
+    workspace: Path | None,
+    as_json: bool,
+) -> None:
+    """Export a model in a form that runs elsewhere.
+
+    MODEL is a folder, a bundle (.zip) or the id of a run. The file is checked before it is put in its place.
+    """
+    from sae_core.export import bundle, codes, onnx, script
+    from sae_core.export.files import Exported
+    from sae_core.files import write_atomically
+
+    stack, dataset = _read_model(model, workspace)
+    with progress(as_json) as report:
+
+        def tell(fraction: float) -> None:
+            report(fraction, f"Exporting {form}")
+
+        if form == "onnx":
+            made = onnx.export_onnx(
+                stack, output, output=gives, level=level, fine_tuned=fine_tuned, data=dataset, progress=tell
+            )
+        elif form == "bundle":
+            made = bundle.export_bundle(stack, output, data=dataset, progress=tell)
+        elif form == "script":
+            write_atomically(output, script.script_text(stack, output.with_suffix(".zip").name).encode())
+            made = Exported.of(output, checked_rows=0, largest_difference=0.0)
+        elif dataset is None:
+            raise ExportError("Codes belong to the rows of a run. Give the id of a run, or use `sae-explorer encode`.")
+        else:
+            made = codes.export_codes(stack, dataset, output, level=level, fine_tuned=fine_tuned, progress=tell)
+    checked = (
+        f", checked on {made.checked_rows:,} rows (largest difference {made.largest_difference:.1g})"
+        if made.checked_rows
+        else ""
+    )
+    facts = {
+        "output": str(output),
+        "format": form,
+        "bytes": made.size,
+        "checked_rows": made.checked_rows,
+        "largest_difference": made.largest_difference,
+    }
+    show(facts, f"{output}: {made.size:,} bytes{checked}", as_json)
+
+
+def _read_model(name: str, workspace: Path | None) -> tuple[TrainedStack, Dataset | None]:
+    """A model by folder, bundle or run id, and the data set where it is a run's."""
+    from sae_core.export.bundle import read_bundle
+    from sae_core.model.trained import load_model
+
+    path = Path(name)
+    if path.is_file():
+        return read_bundle(path), None
+    if path.is_dir():
+        inner = path / "model" if (path / "run.json").is_file() else path  # a run's own folder
+        return load_model(inner), None
+    try:
+        run = open_workspace(workspace).run(name)
+    except RunNotFoundError:
+        raise ModelFileError(
+            f"There is no model folder, bundle or run {name!r}. Check the name, or see `sae-explorer runs`."
+        ) from None
+    try:
+        return run.model(), run.dataset()
+    except RunNotFoundError:  # its data set was deleted; the model is still good
+        return run.model(), None

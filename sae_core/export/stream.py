@@ -1,0 +1,172 @@
+"""Codes of the rows of a file: read, encoded and written in pieces, so that the length of the file does not matter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from sae_core.data.dataset import Column, Dataset
+from sae_core.errors import DataError, UnreadableFileError
+from sae_core.export.codes import CHUNK_ROWS, code_names, codes_format, unique_names, write_frames
+from sae_core.export.files import written
+from sae_core.model.stack import check_level
+from sae_core.model.trained import TrainedStack
+
+Progress = Callable[[float, str], None]
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """What `encode_file` wrote.
+
+    Attributes:
+        rows: of the file.
+        level, units: of the code; level 0 is the prepared input.
+        notes: sentences on rows and cells that were changed or left out.
+    """
+
+    rows: int
+    level: int
+    units: int
+    notes: tuple[str, ...]
+
+
+def encode_file(
+    model: TrainedStack,
+    source: str | Path,
+    output: str | Path,
+    *,
+    level: int | None = None,
+    fine_tuned: bool = False,
+    keep: Sequence[str] = (),
+    progress: Progress | None = None,
+) -> Encoded:
+    """Write the codes of a file's rows.
+
+    Args:
+        source: what the model takes: a table (any length), pictures (ZIP or folder) or arrays.
+        output: ends in .parquet or .csv; columns `row` (from 0), those to keep (as text), and the code's.
+        level: 0 (the prepared input) .. number of levels; None is the deepest.
+        keep: further columns of the table, or "label" and identifiers of pictures and arrays.
+        progress: called with a fraction 0..1 and what is being done; may raise to stop.
+
+    Raises:
+        DataError: the file cannot be used. ShapeError: it lacks columns or pixels. LevelError: no such level.
+        ExportError: another ending. StorageError: the output cannot be written.
+    """
+    source, output = Path(source), Path(output)
+    form = codes_format(output)
+    level = check_level(level, model.n_levels)
+    rows = (
+        _table(model, source, keep, progress)
+        if model.preparation.kind == "table"
+        else _others(model, source, keep, progress)
+    )
+    done = 0
+
+    def frames() -> Iterator[pd.DataFrame]:
+        nonlocal done
+        for raw, kept in rows.pieces():
+            codes = pd.DataFrame(model.encode(raw, level, fine_tuned=fine_tuned), columns=code_names(model, level))
+            numbers = pd.Series(np.arange(done, done + len(codes)), name="row")
+            done += len(codes)
+            frame = pd.concat([numbers, kept, codes], axis=1)
+            yield frame.set_axis(unique_names(str(name) for name in frame.columns), axis=1)
+
+    with written(output) as temporary:
+        write_frames(frames(), temporary, form, {"level": str(level), "data": source.name})
+        if not done:
+            raise DataError(f"{source.name} has no rows, so there is nothing to encode. Give a file with rows.")
+    return Encoded(done, level, model.width(level), rows.notes())
+
+
+def kind_of(path: Path) -> Literal["table", "images", "arrays"]:
+    """Which reader takes a file or folder.
+
+    Raises:
+        DataError: none of them; the message says what it is and what to do instead.
+    """
+    from sae_core.data.reading import recognise
+
+    files = sorted(found for found in path.rglob("*") if found.is_file())[:64] if path.is_dir() else [path]
+    if not files:
+        raise UnreadableFileError(f"{path} is an empty folder. Give one with pictures, or a file.")
+    opened = []
+    try:
+        opened = [(found.name, found.open("rb")) for found in files]
+        return recognise(opened)
+    except OSError as error:
+        raise UnreadableFileError(
+            f"{path} cannot be read ({error.strerror or error}). Check its permissions."
+        ) from None
+    finally:
+        for _, stream in opened:
+            stream.close()
+
+
+@dataclass(frozen=True)
+class _Pieces:
+    """Raw rows with what is kept beside them, in pieces; `notes` once they are through."""
+
+    pieces: Callable[[], Iterator[tuple[object, pd.DataFrame]]]
+    notes: Callable[[], tuple[str, ...]]
+
+
+def _table(model: TrainedStack, source: Path, keep: Sequence[str], progress: Progress | None) -> _Pieces:
+    from sae_core.data.table_stream import TableStream
+
+    columns = [Column(column.name, column.kind) for column in model.preparation.columns]
+    stream = TableStream(source, columns, keep=keep)
+
+    def pieces() -> Iterator[tuple[object, pd.DataFrame]]:
+        for frame in stream.frames(progress):
+            yield frame, frame[list(keep)]
+
+    return _Pieces(pieces, stream.notes)
+
+
+def _others(model: TrainedStack, source: Path, keep: Sequence[str], progress: Progress | None) -> _Pieces:
+    data = _read_pictures(model, source, progress) if kind_of(source) == "images" else _read_arrays(source, progress)
+
+    def kept() -> pd.DataFrame:
+        known = data.identifiers.copy() if data.identifiers is not None else pd.DataFrame(index=range(len(data)))
+        if data.labels is not None:
+            known[data.label_name] = data.labels
+        missing = [name for name in keep if name not in known]
+        if missing:
+            raise DataError(
+                f"{source.name} has no {missing[0]!r} to keep. Choose from {', '.join(map(repr, known)) or 'none'}."
+            )
+        return known[list(keep)]
+
+    beside = kept()
+
+    def pieces() -> Iterator[tuple[object, pd.DataFrame]]:
+        for start in range(0, len(data), CHUNK_ROWS):
+            rows = np.arange(start, min(len(data), start + CHUNK_ROWS))
+            yield data.take(rows), beside.iloc[rows].reset_index(drop=True)
+
+    return _Pieces(pieces, lambda: data.notes)
+
+
+def _read_pictures(model: TrainedStack, source: Path, progress: Progress | None) -> Dataset:
+    from sae_core.data.images import read_images
+    from sae_core.data.pictures import ImageOptions
+
+    shape = model.preparation.image_shape
+    if shape is None:
+        raise DataError(f"{source.name} holds pictures, but this model was trained on arrays of numbers. Give arrays.")
+    height, width, channels = shape
+    options = ImageOptions(height, width, "grey" if channels == 1 else "colour")
+    return read_images(source, options=options, progress=progress)
+
+
+def _read_arrays(source: Path, progress: Progress | None) -> Dataset:
+    from sae_core.data.arrays import read_arrays
+
+    return read_arrays(source, progress=progress)
