@@ -20,7 +20,7 @@ from explorer.charts.style import CHART_CONFIG, duration, joined, number
 from explorer.runview import RunView, live_drawing
 from explorer.session import Session
 from explorer.widgets.design import drawing_of
-from explorer.widgets.text import count, literal, sentence
+from explorer.widgets.text import literal, sentence
 from sae_core.config import StackConfig
 from sae_core.data.dataset import Dataset, Features
 from sae_core.errors import SaeError
@@ -41,7 +41,7 @@ def controls(session: Session, run: RunView | None) -> None:
 
     job = find_job(session.run_id) if session.run_id else None
     with st.container(horizontal=True, vertical_alignment="center"):
-        active = run is not None and run.is_active
+        active = run is not None and run.is_active and job is not None
         st.button(
             "Start training",
             type="secondary" if active else "primary",
@@ -54,9 +54,17 @@ def controls(session: Session, run: RunView | None) -> None:
             if run.state == "paused":
                 st.button("Resume", icon=":material/resume:", type="primary", on_click=job.resume)
             else:
-                st.button("Pause", icon=":material/pause:", on_click=job.pause, disabled=run.state == "queued")
+                st.button("Pause", icon=":material/pause:", on_click=job.pause)
             st.button(
                 "Stop", icon=":material/stop:", on_click=job.stop, help="Ends this run; what is trained so far is kept."
+            )
+        elif run is not None and run.state in ("stopped", "interrupted", "failed"):
+            st.button(
+                "Resume",
+                icon=":material/resume:",
+                on_click=go_on,
+                args=(session, run.id),
+                help="Goes on from its last checkpoint.",
             )
 
 
@@ -90,7 +98,9 @@ def progress(run: RunView) -> None:
     phase = run.phase
     if run.state == "queued":
         text = (
-            f"Waiting for {count(run.queue_position, 'other run')} to end" if run.queue_position else "About to begin"
+            f"Waits for its turn, number {run.queue_position:,} in the queue"
+            if run.queue_position
+            else "About to begin"
         )
     elif phase is not None and run.is_active:
         text = joined(
@@ -117,6 +127,13 @@ def progress(run: RunView) -> None:
 
 def outcome(run: RunView) -> None:
     """What became of a run that did not finish, and what to do next."""
+    from sae_core.jobs import find_job
+
+    if run.is_active and find_job(run.id) is None:
+        st.info(
+            "Another process trains this run; it is shown as far as that process has written it.",
+            icon=":material/info:",
+        )
     advice = {
         "stopped": "What is trained so far is kept. Resume goes on from there; Start training begins a new run.",
         "interrupted": "",

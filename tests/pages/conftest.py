@@ -120,6 +120,13 @@ def trained(config: StackConfig) -> Callable[..., str]:
     return train
 
 
+def press(app: AppTest, name: str) -> AppTest:
+    """Press the button of this key or label, and run."""
+    found = [button for button in app.button if name in (button.key, button.label) and not button.disabled]
+    assert found, f"no button {name!r} among {[button.label for button in app.button]}: {seen(app)}"
+    return found[0].click().run()
+
+
 def seen(app: AppTest) -> str:
     """All text of the page: headings, markdown, captions, messages."""
     blocks = (
