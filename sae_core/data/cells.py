@@ -23,6 +23,7 @@ TRUTHS: tuple[tuple[str, str], ...] = (("true", "false"), ("yes", "no"), ("t", "
 _CURRENCY = "$€£¥₹₽₩₺"
 _BLANKS = " \u00a0\u202f\u2009"
 _PLAIN = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,4})?")
+_PLAIN_RE2 = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,4})?$"
 _INFINITE = re.compile(r"[+-]?(inf|infinity|∞)", re.IGNORECASE)
 _CODE = re.compile(r"0\d+")
 
@@ -122,17 +123,36 @@ def parse_numbers(values: Any, decimal: str, thousands: str) -> tuple[NDArray[np
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    if decimal == ".":
+    if decimal == "." and not thousands:
         try:
             return _as_float(pc.cast(values, pa.float64())), np.zeros(len(values), dtype=np.bool_)
         except pa.ArrowInvalid:
             pass
-    coded = pc.dictionary_encode(values)
-    found = [_number_or_missing(text, decimal, thousands) for text in coded.dictionary.to_pylist()]
-    table = np.array([np.nan if value is None else value for value in found] + [np.nan])
-    bad = np.array([value is None for value in found] + [False])
-    codes = pc.fill_null(coded.indices, len(found)).to_numpy(zero_copy_only=False)
-    return table[codes], bad[codes]
+    simple = _simple(values, decimal, thousands)
+    is_simple = pc.fill_null(pc.match_substring_regex(simple, _PLAIN_RE2), False)
+    numbers = _as_float(pc.cast(pc.if_else(is_simple, simple, None), pa.float64())).copy()
+    bad = np.zeros(len(values), dtype=np.bool_)
+    odd = np.flatnonzero(pc.and_(pc.is_valid(values), pc.invert(is_simple)).to_numpy(zero_copy_only=False))
+    if len(odd):
+        found = map_words(values.take(pa.array(odd)), lambda text: _number_or_missing(text, decimal, thousands), None, object)
+        bad[odd] = [value is None for value in found]
+        numbers[odd] = [np.nan if value is None else value for value in found]
+    return numbers, bad
+
+
+def _simple(values: Any, decimal: str, thousands: str) -> Any:
+    """Cells in Python's way of writing numbers where that takes only the marks' exchange; others as they are, or null."""
+    import pyarrow.compute as pc
+
+    if thousands:
+        mark = f"[{_BLANKS}]" if thousands == " " else re.escape(thousands)
+        grouped = pc.match_substring_regex(values, rf"^[+-]?\d{{1,3}}({mark}\d{{3}})+({re.escape(decimal)}\d*)?$")
+        if pc.any(grouped).as_py():
+            values = pc.if_else(grouped, pc.replace_substring_regex(values, mark, ""), values)
+    if decimal != ".":
+        # "1.5" among decimal commas is left to `number`, which knows whether the point may be a thousands mark.
+        values = pc.if_else(pc.match_substring(values, "."), None, pc.replace_substring(values, decimal, "."))
+    return values
 
 
 def _as_float(values: Any) -> NDArray[np.float64]:

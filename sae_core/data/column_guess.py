@@ -94,7 +94,7 @@ def guess_column(found: ColumnSummary, position: int, n_columns: int, kind: Gues
         low, high = str(found.first_date)[:19], str(found.last_date)[:19]
     elif chosen == "date" and found.numbers:
         low, high = (f"{int(value)}" for value in (found.low, found.high))
-    frequent = sorted((found.words or {}).items(), key=lambda item: (-item[1], item[0]))[:10]
+    frequent = [(word[:200], count) for word, count in sorted((found.words or {}).items(), key=lambda item: (-item[1], item[0]))[:10]]
     return ColumnGuess(
         name=found.name, role=role, kind=chosen, reason="; ".join(filter(None, (why, reason if kind is None else ""))),
         missing=missing, unfit=unfit, distinct=distinct, distinct_is_exact=exact, minimum=low, maximum=high, frequent=tuple(frequent),

@@ -12,7 +12,8 @@ from sae_core.data.dialect import FullDialect
 from sae_core.limits import LARGEST_NUMBER, MAX_TRACKED_VALUES
 
 HISTOGRAM_BINS = 20
-_SAMPLE = 4096  # numbers that the histogram is drawn from
+_SAMPLE = 4096  # numbers that the histogram is drawn from; fewer in wide tables
+_SAMPLED_CELLS = 2_000_000  # of all columns together
 _TRACKED_CELLS = 4_000_000  # different values tracked in all columns of a wide table together
 
 
@@ -35,6 +36,7 @@ class ColumnSummary:
     def __init__(self, name: str, dialect: FullDialect, n_columns: int, day_first: bool = False) -> None:
         self.name, self._dialect, self._day_first = name, dialect, day_first
         self._most_words = min(MAX_TRACKED_VALUES, max(200, _TRACKED_CELLS // n_columns))
+        self._sample_size = min(_SAMPLE, max(128, _SAMPLED_CELLS // n_columns))
         self.rows = self.empty = self.text_bytes = self.rows_tracked = 0
         self.words: dict[str, int] | None = {}
         self.is_typed = self.is_unsupported = self.codes = False
@@ -44,6 +46,7 @@ class ColumnSummary:
         self.whole = self.counting = True
         self._last: float | None = None
         self._sample: list[NDArray[np.float64]] = []
+        self._every = 1
         self._numeric_open = self._date_open = True
         self.date_format: str | None = None
         self.dates = self.bad_dates = 0
@@ -121,10 +124,14 @@ class ColumnSummary:
             self._last = float(finite[-1])
         self.low, self.high = min(self.low, float(finite.min())), max(self.high, float(finite.max()))
         self._add_moments(finite)
-        every = max(1, len(finite) // 256) if self.rows > _SAMPLE else 1
-        self._sample.append(finite[::every].copy())
-        if sum(map(len, self._sample)) > 4 * _SAMPLE:
+        self._take_sample(finite)
+
+    def _take_sample(self, finite: NDArray[np.float64]) -> None:
+        """Every so-many-th number; twice as far apart whenever there are too many."""
+        self._sample.append(finite[:: self._every].copy())
+        if sum(map(len, self._sample)) > 2 * self._sample_size:
             self._sample = [np.concatenate(self._sample)[::2]]
+            self._every *= 2
 
     def _add_moments(self, finite: NDArray[np.float64]) -> None:
         """Mean and sum of squared deviations of two parts joined (Chan, Golub & LeVeque 1979)."""

@@ -268,12 +268,20 @@ def _guess_delimiter(lines: list[str], quote: str) -> str:
     for rank, delimiter in enumerate(DELIMITERS):
         if sum(delimiter in line or (delimiter == " " and "\t" in line) for line in sample) < max(1, len(sample) // 4):
             continue
-        score = _evenness(split_lines(sample, delimiter, quote), delimiter) * (1 - 0.01 * rank)
-        if delimiter in " :":
-            score *= 0.8
+        rows = split_lines(sample, delimiter, quote)
+        if delimiter == " " and not _has_numbers(rows):
+            continue  # names and sentences are not tables
+        if delimiter == ":" and any(re.search(r"\d:\d\d", line) for line in sample):
+            continue  # times of day
+        score = _evenness(rows, delimiter) * (1 - 0.01 * rank) * (0.8 if delimiter in " :" else 1.0)
         if score > best_score + 1e-9:
             best, best_score = delimiter, score
     return best
+
+
+def _has_numbers(rows: list[tuple[int, list[str]]]) -> bool:
+    cells = [cell for _, row in rows[1:] for cell in row]
+    return 3 * sum(number(cell) is not None or number(cell, ",") is not None for cell in cells) >= len(cells) > 0
 
 
 def _evenness(rows: list[tuple[int, list[str]]], delimiter: str) -> float:

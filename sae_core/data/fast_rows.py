@@ -15,7 +15,8 @@ from sae_core.data.table_source import Scan
 from sae_core.limits import MAX_TABLE_CELL, MEGABYTE
 
 FAST_BYTES = 2 * MEGABYTE  # smaller files are read by the tolerant reader in less time than pyarrow's import takes
-_BLOCK = MEGABYTE
+_ROWS_AT_ONCE = 1000
+_LEAST_BLOCK, _MOST_BLOCK = MEGABYTE, 16 * MEGABYTE
 _END = "\0end\0"  # the cells of a row that follows the last: pyarrow says nothing about a quote that is never closed
 
 
@@ -32,7 +33,7 @@ def can_be_fast(dialect: FullDialect, found: Scan) -> bool:
     )
 
 
-def fast_batches(stream: IO[bytes], names: tuple[str, ...], dialect: FullDialect, has_quotes: bool) -> Iterator[list[Any]]:
+def fast_batches(stream: IO[bytes], names: tuple[str, ...], dialect: FullDialect, found: Scan) -> Iterator[list[Any]]:
     """One array of strings for each column, trimmed, null where a cell is empty; rows without any value included.
 
     Raises:
@@ -48,11 +49,11 @@ def fast_batches(stream: IO[bytes], names: tuple[str, ...], dialect: FullDialect
             _Ended(stream, "\n" + dialect.delimiter.join([_END] * len(names)) + "\n"),
             read_options=csv.ReadOptions(
                 use_threads=False,
-                block_size=_BLOCK,
+                block_size=min(_MOST_BLOCK, max(_LEAST_BLOCK, _ROWS_AT_ONCE * found.size // found.lines)),
                 column_names=keys,
                 skip_rows=dialect.skip_rows,
             ),
-            parse_options=csv.ParseOptions(delimiter=dialect.delimiter, quote_char=quote, newlines_in_values=has_quotes and bool(quote)),
+            parse_options=csv.ParseOptions(delimiter=dialect.delimiter, quote_char=quote, newlines_in_values=found.quotes > 0 and bool(quote)),
             convert_options=csv.ConvertOptions(
                 column_types=dict.fromkeys(keys, pa.string()), null_values=[""], strings_can_be_null=True
             ),

@@ -279,7 +279,7 @@ def _fill(rows: Rows, most: int, fillers: dict[str, _Filler], progress: Progress
 
 
 def _check_label(label: ColumnGuess) -> None:
-    if label.distinct == 0:
+    if label.distinct == 0 and not label.frequent:
         raise LabelError(f"The label column {label.name!r} has no values. Choose another label, or none.")
     if label.distinct > MAX_CLASSES:
         raise TooLargeError(

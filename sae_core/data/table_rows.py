@@ -1,4 +1,4 @@
-"""The rows of a table file as batches of columns: a tolerant reader for text, and Parquet."""
+"""The rows of a text table as batches of columns: fast while they are regular, tolerant from the first odd one on."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from typing import IO, Any, Protocol
 
 from sae_core.data.dialect import FullDialect, Layout, csv_settings, prepared
 from sae_core.data.fast_rows import IrregularRowError, can_be_fast, fast_batches
-from sae_core.data.table_source import Progress, Scan, TableSource
+from sae_core.data.table_source import Scan, TableSource
 from sae_core.errors import TooLargeError, UnreadableFileError
 from sae_core.limits import MAX_TABLE_CELL, MAX_TABLE_COLUMNS, MAX_TABLE_LINE, MAX_TABLE_ROWS, MEGABYTE
 
 _BATCH_CELLS = 400_000
+_LEAST_ROWS = 512  # even of wide tables: less would be slow
 _END = "\0end\0"  # follows the last line: where it is no row of its own, a quote was left open
 _MOST_PROBLEMS = 100
 
@@ -115,7 +116,7 @@ class TextRows:
         if can_be_fast(self.dialect, self.scan):
             try:
                 with self.source.open() as stream:
-                    for columns in fast_batches(stream, self.names, self.dialect, self.scan.quotes > 0):
+                    for columns in fast_batches(stream, self.names, self.dialect, self.scan):
                         yield columns
                         done += len(columns[0])
                         if progress is not None:
@@ -123,7 +124,7 @@ class TextRows:
                 return
             except IrregularRowError:
                 pass
-        most = max(64, _BATCH_CELLS // max(1, len(self.names)))
+        most = max(_LEAST_ROWS, _BATCH_CELLS // len(self.names))
         with self.source.open() as stream:
             rows = itertools.islice(self._rows(stream), done, None)
             while chunk := list(itertools.islice(rows, most)):
@@ -288,76 +289,3 @@ def refuse_too_many_columns(name: str, names: tuple[str, ...] | list[str]) -> No
             f"{name} has {len(names):,} columns, more than {MAX_TABLE_COLUMNS:,}: from {str(names[MAX_TABLE_COLUMNS])[:60]!r} on there are "
             "too many. Keep the columns that matter and bring the table again."
         )
-
-
-class ParquetRows:
-    """A Parquet table: arrays of the column's own type; lists, structures and bytes come as None."""
-
-    def __init__(self, source: TableSource) -> None:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        self.source = source
-        self.problems = Problems()
-        try:
-            with source.seekable() as raw:
-                file = pq.ParquetFile(raw)
-                self.schema = file.schema_arrow
-                self.most_rows = file.metadata.num_rows
-        except (pa.ArrowException, OSError, ValueError, NotImplementedError, RuntimeError) as error:
-            raise self._broken(error) from None
-        written = [str(name) for name in self.schema.names if not str(name).startswith("__index_level_")]
-        refuse_too_many_columns(source.name, written)
-        self._positions = [at for at, name in enumerate(self.schema.names) if not str(name).startswith("__index_level_")]
-        self.names, self.header_notes = column_names(Layout(FullDialect(), tuple(written), len(written), False, ()))
-        if self.most_rows > MAX_TABLE_ROWS:
-            raise TooLargeError(f"{source.name} has {self.most_rows:,} rows, more than {MAX_TABLE_ROWS:,}. Bring fewer.")
-
-    def batches(self, progress: Callable[[float], None] | None = None) -> Iterator[list[Any]]:
-        """One array for each column, a few thousand rows at a time."""
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        done = 0
-        size = max(64, _BATCH_CELLS // max(1, len(self.names)))
-        try:
-            with self.source.seekable() as raw:
-                for batch in pq.ParquetFile(raw).iter_batches(batch_size=size):
-                    done += len(batch)
-                    if progress is not None:
-                        progress(min(1.0, done / max(1, self.most_rows)))
-                    if len(batch):
-                        yield [plain(batch.column(at)) for at in self._positions]
-        except (pa.ArrowException, OSError, ValueError, NotImplementedError, RuntimeError) as error:
-            raise self._broken(error) from None
-
-    def _broken(self, error: Exception) -> UnreadableFileError:
-        first = (str(error).splitlines() or ["unknown reason"])[0][:200]
-        return UnreadableFileError(f"{self.source.name} is not a Parquet file that can be read ({first}). Export it again.")
-
-
-def plain(values: Any) -> Any:
-    """An Arrow array as one of: string, int64, float64, timestamp[us]; None for types that hold no single value."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    kind = values.type
-    if pa.types.is_dictionary(kind):
-        return plain(values.dictionary_decode())
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
-        values = pc.utf8_trim_whitespace(values.cast(pa.string()))
-        return pc.if_else(pc.equal(values, ""), None, values)
-    if pa.types.is_boolean(kind):
-        return values.cast(pa.string())
-    if pa.types.is_integer(kind) and not pa.types.is_uint64(kind):
-        return values.cast(pa.int64())
-    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
-        return values.cast(pa.float64(), safe=False)
-    if pa.types.is_date(kind) or pa.types.is_timestamp(kind):
-        return values.cast(pa.timestamp("us"), safe=False)
-    if pa.types.is_null(kind):
-        return values.cast(pa.string())
-    return None
-
-
-__all__ = ["ParquetRows", "Problems", "Progress", "RowProblem", "Rows", "TextRows", "UnclosedQuoteError"]

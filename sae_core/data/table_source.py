@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from sae_core.errors import SaeError, TooLargeError, UnreadableFileError
-from sae_core.limits import MAX_TABLE_BYTES, MEGABYTE
+from sae_core.limits import MAX_TABLE_BYTES, MAX_TABLE_LINE, MEGABYTE
 
 TableInput = str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | IO[str]
 Progress = Callable[[float, str], None]
@@ -275,6 +275,7 @@ def scan(source: TableSource, progress: Progress | None = None) -> Scan:
     nul_line: int | None = None
     odd: list[bytes] = []
     last = b""
+    run = 0  # bytes since the last line end
     decoder = codecs.getincrementaldecoder("utf-8")()
     with source.open() as stream:
         while chunk := stream.read(_CHUNK):
@@ -284,6 +285,13 @@ def scan(source: TableSource, progress: Progress | None = None) -> Scan:
             crlf = chunk.count(b"\r\n") + (last == b"\r" and chunk[:1] == b"\n")
             lines += chunk.count(b"\n") + chunk.count(b"\r") - crlf
             last = chunk[-1:]
+            end = max(chunk.rfind(b"\n"), chunk.rfind(b"\r"))
+            run = run + len(chunk) if end < 0 else len(chunk) - end
+            if run > 4 * MAX_TABLE_LINE + _CHUNK:  # a character takes 4 bytes at most
+                raise TooLargeError(
+                    f"{source.name} has a line of more than {MAX_TABLE_LINE // MEGABYTE} million characters: it is not a table, "
+                    "or has no line ends. Choose another file."
+                )
             quotes += chunk.count(b'"')
             if not chunk.isascii():
                 is_ascii = False

@@ -14,9 +14,9 @@ from sae_core.data.column_guess import ColumnGuess, GuessedKind, Role, guess_col
 from sae_core.data.columns import ColumnSummary
 from sae_core.data.dataset import Dataset
 from sae_core.data.dialect import Dialect, FullDialect, check_dialect, guess_encoding, guess_layout
+from sae_core.data.parquet_rows import ParquetRows
 from sae_core.data.table_load import load
 from sae_core.data.table_rows import (
-    ParquetRows,
     RowProblem,
     Rows,
     TextRows,
