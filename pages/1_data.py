@@ -25,7 +25,7 @@ if data is not None:
         st.subheader(f"In use: {literal(data.name)}", anchor=False, width="stretch")
         next_step("design", label="Design the stack", primary=False)
         next_step("train", label="Train", icon=":material/play_arrow:")
-    left, right = st.columns([3, 2], gap="large")
+    left, right = st.columns([3, 2], gap="medium")
     with left, guarded():
         dataset.show_summary(data)
         dataset.show_rows(data)

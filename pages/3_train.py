@@ -30,7 +30,7 @@ def waiting(session: Session, data: Dataset) -> None:
 
 def show(session: Session, first: RunView) -> None:
     data, config = store.dataset(first.id), run_config(first.id)
-    state = session.page("train").setdefault(first.id, {"figures": {}, "seen": {}})
+    state = parts.kept_for(session, first.id)
 
     @st.fragment(run_every=parts.POLL_SECONDS if first.is_active else None)
     def panel() -> None:

@@ -45,7 +45,12 @@ def loss_curve(phase: Phase, rows: Sequence[HistoryRow], curve: Curve = (), *, h
     _line(figure, rows, "train_loss", "training", TRAIN, ".4g")
     _line(figure, rows, "validation_loss", "validation", VALIDATION, ".4g")
     apply_style(
-        figure, x_title="epoch", y_title=LOSS_UNITS.get(phase.loss, phase.loss), height=height, revision=phase.title
+        figure,
+        x_title="epoch",
+        y_title=LOSS_UNITS.get(phase.loss, phase.loss),
+        height=height,
+        revision=phase.title,
+        legend="top right",
     )
     _epoch_axis(figure, phase.epochs)
     figure.update_yaxes(rangemode="tozero" if _spread(rows, curve) > 3 else "normal")
@@ -68,8 +73,8 @@ def accuracy_curve(lines: Sequence[tuple[str, Phase, Sequence[HistoryRow]]], *, 
         for (name, _, rows), colour in zip(lines, [GREY, *PALETTE], strict=False):
             held_out = any(math.isfinite(row.validation_accuracy) for row in rows)
             _line(figure, thinned(rows), "validation_accuracy" if held_out else "train_accuracy", name, colour, ".1%")
-    y_title = "accuracy (share of rows)" if len(lines) == 1 else "validation accuracy (share of rows)"
-    apply_style(figure, x_title="epoch", y_title=y_title, height=height, revision="accuracy")
+    y_title = "accuracy" if len(lines) == 1 else "validation accuracy"
+    apply_style(figure, x_title="epoch", y_title=y_title, height=height, revision="accuracy", legend="bottom right")
     _epoch_axis(figure, max(phase.epochs for _, phase, _ in lines))
     figure.update_yaxes(tickformat=".0%")
     return _waiting(figure)

@@ -60,11 +60,12 @@ def stack_drawing(drawing: StackDrawing, *, height: int = 330) -> go.Figure:
     if drawing.n_classes > 1:
         _classifier(figure, drawing, tall[-1])
     apply_style(figure, height=height, legend=False, revision="stack")
-    if depth <= 6:  # else there is no room beside the input
-        _label(figure, -0.32, TOP, "encode →", faint=True)
-        _label(figure, -0.32, BOTTOM, "← decode", faint=True)
-    right = depth + (1.1 if drawing.n_classes > 1 else 0.45)
-    figure.update_xaxes(visible=False, range=[-0.55, right], fixedrange=True)
+    if depth <= 6:  # else there is no room beside the last one
+        figure.add_annotation(
+            x=depth + 0.04, y=BOTTOM, text="← decode", showarrow=False, xanchor="left", font={"size": 11}, opacity=0.65
+        )
+    right = depth + (1.05 if drawing.n_classes > 1 else 0.75)
+    figure.update_xaxes(visible=False, range=[-0.3, right], fixedrange=True)
     figure.update_yaxes(visible=False, range=[-1.4, 1.36], fixedrange=True)
     figure.update_layout(margin={"l": 0, "r": 0, "t": 0, "b": 0}, hovermode="closest")
     return figure

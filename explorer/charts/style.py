@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import colorsys
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import plotly.graph_objects as go
 
@@ -31,6 +31,20 @@ MAP_CONFIG: dict[str, Any] = {
     "responsive": True,
     "scrollZoom": True,
     "modeBarButtonsToRemove": ["toImage", "autoScale2d"],
+}
+
+_SMALL: dict[str, Any] = {"title": None, "font": {"size": 11}, "traceorder": "normal", "itemwidth": 30}
+LEGENDS: dict[str, dict[str, Any]] = {
+    "above": {"orientation": "h", "x": 1, "xanchor": "right", "y": 1.02, "yanchor": "bottom", **_SMALL},
+    "top right": {"x": 1, "xanchor": "right", "y": 1, "yanchor": "top", "bgcolor": "rgba(0, 0, 0, 0)", **_SMALL},
+    "bottom right": {
+        "x": 1,
+        "xanchor": "right",
+        "y": 0.02,
+        "yanchor": "bottom",
+        "bgcolor": "rgba(0, 0, 0, 0)",
+        **_SMALL,
+    },
 }
 
 _ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "$": "&#36;"})
@@ -83,22 +97,23 @@ def apply_style(
     y_title: str = "",
     title: str = "",
     height: int = 300,
-    legend: bool = True,
+    legend: bool | Literal["above", "top right", "bottom right"] = "above",
     revision: str = "constant",
 ) -> go.Figure:
     """The common look; titles of axes name the quantity and its unit. Changes `figure` and returns it.
 
     Args:
+        legend: where it stands; inside the plot where the curves leave that corner free. False: none.
         revision: zoom and hidden traces survive a redraw for as long as this stays the same.
     """
     figure.update_layout(
         height=height,
-        margin={"l": 8, "r": 8, "t": 40 if title else 26 if legend else 8, "b": 8},
+        margin={"l": 8, "r": 8, "t": 40 if title else 26 if legend in (True, "above") else 8, "b": 8},
         title={"text": title, "font": {"size": 14}, "x": 0, "xanchor": "left", "y": 0.98, "yanchor": "top"}
         if title
         else None,
-        showlegend=legend,
-        legend={"orientation": "h", "x": 1, "xanchor": "right", "y": 1.02, "yanchor": "bottom", "title": None},
+        showlegend=bool(legend),
+        legend=LEGENDS["above" if legend in (True, False) else str(legend)],
         uirevision=revision,
         hovermode="closest",
         bargap=0.25,

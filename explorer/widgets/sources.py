@@ -20,9 +20,10 @@ KIND_WORDS = {"table": "table", "images": "pictures", "arrays": "array"}
 
 def sample_cards(session: Session) -> None:
     """A card for each shipped sample, with one button."""
-    for column, info in zip(st.columns(len(SAMPLES), gap="small"), SAMPLES, strict=True):
-        with column, st.container(border=True, height="stretch", key=f"sample-{info.name}"):
-            _card(session, info)
+    with st.grid(min_column_width=180):
+        for info in SAMPLES:
+            with st.container(border=True, height="stretch", key=f"sample-{info.name}"):
+                _card(session, info)
 
 
 def _card(session: Session, info: SampleInfo) -> None:

@@ -93,6 +93,15 @@ def go_on(session: Session, run_id: str) -> None:
         session.notices.append(str(error))
 
 
+def kept_for(session: Session, run_id: str) -> dict[str, Any]:
+    """What the page keeps of the run that it shows: figures by key, reconstructions by level. Only of one run."""
+    page = session.page("train")
+    if page.get("run") != run_id:
+        page.clear()
+        page.update(run=run_id, figures={}, seen={})
+    return page
+
+
 def progress(run: RunView) -> None:
     """How far the whole plan is, in one line and a bar."""
     phase = run.phase
@@ -294,7 +303,7 @@ def reconstructions(run: RunView, data: Dataset, seen: dict[int, Features]) -> g
     if data.image_shape is not None:
         strips = [("original", np.asarray(data.take(rows)))]
         strips += [(f"level {level}", np.asarray(found[level])) for level in sorted(found)]
-        return gallery(strips, data.image_shape, cell=64)
+        return gallery(strips, data.image_shape, cell=54)
     names, mean, spread = _scale(data)
     if not names:
         return None
