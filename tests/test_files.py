@@ -121,7 +121,7 @@ def test_tensors_keep_shape_type_and_value() -> None:
     [b"", b"\x80\x04\x95", b"\xff" * 8 + b"{}", (10**9).to_bytes(8, "little") + b"{}", b"\x02" + b"\0" * 7 + b"[]"],
 )
 def test_what_is_not_safetensors(content: bytes) -> None:
-    with pytest.raises(ModelFileError, match="w.safetensors"):
+    with pytest.raises(ModelFileError, match=r"w\.safetensors"):
         files.parse_tensors(content, "w.safetensors")
 
 

@@ -10,7 +10,7 @@ from sae_core.config import StackConfig
 from sae_core.data.dataset import Dataset
 from sae_core.errors import TrainingError
 from sae_core.jobs.job import Job
-from sae_core.jobs.registry import registry
+from sae_core.jobs.registry import known_jobs
 from sae_core.jobs.snapshot import CurvePoint, JobSnapshot, JobState
 from sae_core.runs.run import ACTIVE_STATES, Run, this_process
 from sae_core.runs.workspace import Workspace
@@ -43,7 +43,7 @@ def start_job(data: Dataset, config: StackConfig, *, workspace: Workspace | None
     """
     run = workspace.create_run(data, config, name) if workspace else None
     job = Job(data, config, run=run, name=run.record.name if run else name or data.name)
-    registry.add(job)
+    known_jobs.add(job)
     return job
 
 
@@ -54,25 +54,26 @@ def resume_run(run: Run) -> Job:
         TrainingError: it is under way, or finished. RunNotFoundError: its data set was deleted.
         ModelFileError: its files are damaged.
     """
-    job = registry.find(run.id)
+    job = known_jobs.find(run.id)
     record = run.record
     if (job and job.snapshot().state.is_active) or record.state in ACTIVE_STATES:
         raise TrainingError("This run is under way already. Open it on the Train page.")
     if record.state == JobState.FINISHED:
         raise TrainingError("This run is finished. Start a new one with its settings.")
+    run.clear_leftovers()
     state = run.checkpoint()
     job = Job(run.dataset(), record.config, run=run, name=record.name, resume=state)
     run.write_history(job.snapshot().history)
     run.update(state=str(JobState.QUEUED), message="", owner=this_process())
-    registry.add(job)
+    known_jobs.add(job)
     return job
 
 
 def find_job(job_id: str) -> Job | None:
     """The job of that id in this process, or None."""
-    return registry.find(job_id)
+    return known_jobs.find(job_id)
 
 
 def active_jobs() -> tuple[Job, ...]:
     """Jobs that are queued, running or paused, oldest first."""
-    return registry.active()
+    return known_jobs.active()

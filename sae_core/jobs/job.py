@@ -13,7 +13,7 @@ from contextlib import contextmanager, nullcontext
 from sae_core.config import StackConfig
 from sae_core.data.dataset import Dataset
 from sae_core.errors import CancelledError, DivergedError, SaeError, TrainingError
-from sae_core.jobs.registry import registry
+from sae_core.jobs.registry import known_jobs
 from sae_core.jobs.snapshot import CurvePoint, JobSnapshot, JobState
 from sae_core.model.trained import TrainedStack
 from sae_core.runs.run import Run, driving, this_process
@@ -79,7 +79,7 @@ class Job:
 
     def snapshot(self) -> JobSnapshot:
         """The job as it is now."""
-        position = registry.queue_position(self)
+        position = known_jobs.queue_position(self)
         with self._changed:
             progress = self._progress
             running = self._state is JobState.RUNNING and progress is not None
@@ -122,7 +122,7 @@ class Job:
             if self._state.is_active:
                 self._wants_stop = True
                 self._changed.notify_all()
-        registry.wake()
+        known_jobs.wake()
 
     def join(self, timeout: float | None = None) -> bool:
         """Wait until it is over.
@@ -166,7 +166,7 @@ class Job:
     def _main(self) -> None:
         with driving(self.run.id) if self.run else nullcontext():
             try:
-                with registry.turn(self), _training_threads() as threads:
+                with known_jobs.turn(self), _training_threads() as threads:
                     self._drive(threads)
             except SaeError as error:
                 self._end(JobState.DIVERGED if isinstance(error, DivergedError) else JobState.FAILED, error)
@@ -253,7 +253,7 @@ class Job:
         if not self._wants_pause:
             return
         self._set_state(JobState.PAUSED)
-        with registry.aside(self):
+        with known_jobs.aside(self):
             with self._changed:
                 while self._wants_pause and not self._wants_stop:
                     self._changed.wait()
@@ -266,7 +266,7 @@ class Job:
         results = summarise(model, self.data)
         if self.run:
             self.run.write_model(model)
-            self.run.drop_checkpoint()
+            self.run.drop_checkpoints()
             self.run.update(results=results)
         with self._changed:
             self._model = model

@@ -90,4 +90,4 @@ class Registry:
             self._turn.notify_all()
 
 
-registry = Registry()
+known_jobs = Registry()

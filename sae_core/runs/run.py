@@ -11,6 +11,7 @@ import threading
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sae_core.config import StackConfig
@@ -99,7 +100,7 @@ class Run:
 
     Attributes:
         id: name of the folder.
-        folder: run.json, history.jsonl, checkpoint/, model/.
+        folder: run.json, history.jsonl, checkpoints/, model/.
     """
 
     def __init__(self, workspace: Workspace, run_id: str) -> None:
@@ -194,8 +195,13 @@ class Run:
         write_atomically(self.folder / "history.jsonl", rows_to_lines(rows).encode())
 
     def write_checkpoint(self, state: TrainingState) -> None:
-        """Replace the checkpoint; the old one stays until the new one is complete."""
-        write_folder(self.folder / "checkpoint", state.to_files(), kind=CHECKPOINT_KIND, version=CHECKPOINT_VERSION)
+        """Add a checkpoint beside the older ones, of which the last stays: there is a complete one at every moment."""
+        older = self._checkpoints()
+        number = int(older[-1].name) + 1 if older else 1
+        target = self.folder / "checkpoints" / f"{number:06d}"
+        write_folder(target, state.to_files(), kind=CHECKPOINT_KIND, version=CHECKPOINT_VERSION)
+        for folder in older[:-1]:
+            shutil.rmtree(folder, ignore_errors=True)
 
     def checkpoint(self) -> TrainingState | None:
         """The last checkpoint, or None.
@@ -203,15 +209,22 @@ class Run:
         Raises:
             ModelFileError: it is damaged.
         """
-        if not (self.folder / "checkpoint" / MANIFEST).exists():
+        folders = self._checkpoints()
+        if not folders:
             return None
-        return TrainingState.from_files(
-            read_folder(self.folder / "checkpoint", kind=CHECKPOINT_KIND, version=CHECKPOINT_VERSION)
-        )
+        return TrainingState.from_files(read_folder(folders[-1], kind=CHECKPOINT_KIND, version=CHECKPOINT_VERSION))
 
-    def drop_checkpoint(self) -> None:
-        """Remove the checkpoint of a finished run: its model holds all that is needed."""
-        shutil.rmtree(self.folder / "checkpoint", ignore_errors=True)
+    def drop_checkpoints(self) -> None:
+        """Remove the checkpoints of a finished run: its model holds all that is needed."""
+        shutil.rmtree(self.folder / "checkpoints", ignore_errors=True)
+
+    def clear_leftovers(self) -> None:
+        """Remove what a killed process left half written. Only for a run that nobody drives."""
+        for path in [*self.folder.glob(".*.part"), *self.folder.glob("checkpoints/.*.part")]:
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
 
     def write_model(self, model: TrainedStack) -> None:
         """Write the model."""
@@ -220,9 +233,9 @@ class Run:
     @property
     def model_version(self) -> str:
         """Changes whenever `model` would give another one; "" while there is none. A key for caches."""
-        for part in ("model", "checkpoint"):
+        for folder in [self.folder / "model", *reversed(self._checkpoints())]:
             with contextlib.suppress(OSError):
-                return file_digest(self.folder / part / MANIFEST)
+                return file_digest(folder / MANIFEST)
         return ""
 
     def model(self) -> TrainedStack:
@@ -240,6 +253,10 @@ class Run:
         if model is None:
             raise ModelFileError("No level of this run is trained yet. Wait for its first level, or resume it.")
         return model
+
+    def _checkpoints(self) -> list[Path]:
+        """Complete ones, oldest first: they get their name only when they are complete."""
+        return sorted(path for path in (self.folder / "checkpoints").glob("*") if path.name.isdecimal())
 
     def _stored(self) -> RunRecord:
         try:

@@ -218,7 +218,7 @@ def warnings(data: Dataset, config: StackConfig, n_inputs: int) -> tuple[str, ..
 
 
 def suggest_config(data: Dataset) -> StackConfig:
-    """A sensible first stack: a little narrower, half of that, an eighth of that; enough steps to see each curve flatten.
+    """A sensible first stack: a little narrower, half of that, an eighth; enough steps to see each curve flatten.
 
     Pictures get relu units and dropout while the wide stack is fine-tuned; tables get tanh, whose few units cannot die.
 

@@ -114,7 +114,7 @@ def test_softmax_survives_a_constant_code() -> None:
 
 
 def test_fine_tuning_changes_a_copy() -> None:
-    module, data = stack(4, 2), rows()
+    module, data = stack(4, 2, activation="tanh"), rows()
     classifier = FineTunedClassifier(module, new_head(2, 3))
     objective = FineTuneObjective(data, generator(), classifier, StackConfig(layers=[4, 2]))
     optimiser = torch.optim.SGD(objective.module.parameters(), lr=1.0)

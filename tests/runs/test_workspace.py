@@ -1,0 +1,191 @@
+"""Data sets and runs on disk: found again, told apart, and never half there."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sae_core.config import StackConfig
+from sae_core.data.dataset import Column, Dataset, SplitOptions
+from sae_core.data.samples import load_sample
+from sae_core.errors import ModelFileError, RunNotFoundError, StorageError
+from sae_core.runs.run import driving
+from sae_core.runs.workspace import Workspace, default_workspace
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    return Workspace(tmp_path / "ws")
+
+
+@pytest.fixture
+def table() -> Dataset:
+    frame = pd.DataFrame(
+        {
+            "n": [1.5, np.nan, 3.0],
+            "c": pd.array(["a", "=1+1", None], dtype="str"),
+            "d": pd.to_datetime(["2024-01-01", None, "2024-03-01"]),
+            "b": pd.array([True, None, False], dtype="boolean"),
+        }
+    )
+    kinds = zip("ncdb", ("numeric", "category", "date", "boolean"), strict=True)
+    return Dataset(
+        "mixed",
+        "table",
+        frame,
+        labels=np.array(["NA", None, "007"], dtype=object),
+        columns=tuple(Column(name, kind) for name, kind in kinds),
+        identifiers=pd.DataFrame({"id": ["x", "y", "z"]}),
+        label_name="kind",
+        notes=("One row was dropped.",),
+    )
+
+
+def test_a_table_comes_back_as_it_was(workspace: Workspace, table: Dataset) -> None:
+    back = workspace.load_dataset(workspace.save_dataset(table))
+    pd.testing.assert_frame_equal(back.features, table.features)
+    pd.testing.assert_frame_equal(back.identifiers, table.identifiers)
+    assert back.labels is not None
+    assert back.labels.tolist() == ["NA", None, "007"]
+    assert back.fingerprint == table.fingerprint
+    for name in ("name", "columns", "label_name", "notes", "split_options", "kind"):
+        assert getattr(back, name) == getattr(table, name)
+
+
+@pytest.mark.parametrize("name", ["digits", "iris"])
+def test_a_sample_comes_back_as_it_was(workspace: Workspace, name: str) -> None:
+    data = load_sample(name)
+    back = workspace.load_dataset(workspace.save_dataset(data))
+    np.testing.assert_array_equal(np.asarray(back.features), np.asarray(data.features))
+    np.testing.assert_array_equal(back.labels, data.labels)
+    assert back.labels.dtype == data.labels.dtype  # type: ignore[union-attr]
+    assert (back.image_shape, back.fingerprint) == (data.image_shape, data.fingerprint)
+
+
+def test_an_official_test_set_is_kept(workspace: Workspace) -> None:
+    official = np.array([False, False, True, False])
+    data = Dataset("t", "arrays", np.eye(4, dtype=np.float32), official_test=official)
+    back = workspace.load_dataset(workspace.save_dataset(data))
+    assert back.split.test.tolist() == [2]
+
+
+def test_the_same_content_is_stored_once_and_another_split_apart(workspace: Workspace) -> None:
+    data = load_sample("iris")
+    first = workspace.save_dataset(data)
+    stamp = (workspace.root / "datasets" / first / "manifest.json").stat().st_mtime_ns
+    assert workspace.save_dataset(load_sample("iris")) == first
+    assert (workspace.root / "datasets" / first / "manifest.json").stat().st_mtime_ns == stamp
+    assert workspace.save_dataset(data.with_split(SplitOptions(seed=1))) != first
+    assert [record.name for record in workspace.datasets()] == [data.name] * 2
+
+
+def test_a_damaged_data_set_is_refused_and_not_listed(workspace: Workspace, table: Dataset) -> None:
+    fingerprint = workspace.save_dataset(table)
+    path = workspace.root / "datasets" / fingerprint / "features.parquet"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(ModelFileError, match=r"features\.parquet"):
+        workspace.load_dataset(fingerprint)
+    (path.parent / "dataset.json").write_text("{")
+    assert workspace.datasets() == []
+
+
+def test_a_deleted_data_set_is_gone_and_its_runs_are_named_first(workspace: Workspace, table: Dataset) -> None:
+    run = workspace.create_run(table, StackConfig(layers=[2]))
+    assert [record.id for record in workspace.runs_of(table.fingerprint)] == [run.id]
+    workspace.delete_dataset(table.fingerprint)
+    with pytest.raises(RunNotFoundError, match="Upload it again"):
+        run.dataset()
+
+
+@pytest.mark.parametrize("run_id", ["", "..", "../../etc", "20260101-000000-abcdef", "x" * 500, "a/b", "\0"])
+def test_an_id_from_the_address_cannot_leave_the_workspace(workspace: Workspace, run_id: str) -> None:
+    with pytest.raises(RunNotFoundError):
+        workspace.run(run_id)
+    with pytest.raises(RunNotFoundError):
+        workspace.load_dataset(run_id)
+
+
+def test_a_record_round_trips_and_renames(workspace: Workspace, table: Dataset) -> None:
+    run = workspace.create_run(table, StackConfig(layers=[3, 2], epochs=4), name="first")
+    run.write_result("note", {"x": 1})
+    run.rename("  second ")
+    record = workspace.run(run.id).record
+    assert (record.name, record.results, record.config.units) == ("second", {"note": {"x": 1}}, (3, 2))
+    assert record.versions["torch"]
+    run.delete()
+    assert workspace.runs() == []
+    with pytest.raises(RunNotFoundError):
+        _ = run.record
+
+
+def test_runs_are_listed_newest_first_and_damaged_ones_left_out(workspace: Workspace, table: Dataset) -> None:
+    runs = [workspace.create_run(table, StackConfig(layers=[2]), name=str(i)) for i in range(3)]
+    for i, run in enumerate(runs):
+        run.write_record(dataclasses.replace(run.record, created=f"2026-01-0{i + 1}T00:00:00+00:00"))
+    (runs[1].folder / "run.json").write_text('{"config": 1}')
+    assert [record.name for record in workspace.runs()] == ["2", "0"]
+
+
+def test_a_run_that_nobody_drives_is_interrupted(workspace: Workspace, table: Dataset) -> None:
+    run = workspace.create_run(table, StackConfig(layers=[2]))
+    run.update(state="running")
+    assert run.record.state == "interrupted"
+    with driving(run.id):
+        assert run.record.state == "running"
+    finished = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
+    run.update(owner=run.record.owner | {"pid": int(finished.stdout)})
+    assert run.record.state == "interrupted"
+    run.update(owner=run.record.owner | {"pid": os.getppid()})
+    assert run.record.state == "running"
+
+
+def test_a_history_cut_off_by_a_crash_loses_one_line_only(workspace: Workspace) -> None:
+    from sae_core.training.trainer import fit
+
+    data = load_sample("iris")
+    run = workspace.create_run(data, StackConfig(layers=[2], epochs=3))
+    from sae_core.training.events import HistoryRow
+
+    rows = [HistoryRow(**row) for row in fit(data, run.record.config).history.to_dict("records")]  # type: ignore[arg-type]
+    for row in rows:
+        run.append_history(row)
+    assert [dataclasses.astuple(row)[:5] for row in run.history()] == [dataclasses.astuple(row)[:5] for row in rows]
+    path = run.folder / "history.jsonl"
+    path.write_text(path.read_text()[:-20])
+    assert len(run.history()) == len(rows) - 1
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([lines[0][:10], *lines[1:]]))
+    with pytest.raises(ModelFileError, match="Line 1"):
+        run.history()
+
+
+def test_the_folder_can_be_chosen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SAE_WORKSPACE", str(tmp_path / "mine"))
+    assert default_workspace().root == tmp_path / "mine"
+    monkeypatch.delenv("SAE_WORKSPACE")
+    assert default_workspace().root.name == "stacked-autoencoder-explorer"
+
+
+def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path: Path, table: Dataset) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(StorageError, match="another workspace"):
+        Workspace(tmp_path / "file").create_run(table, StackConfig(layers=[2]))
+
+
+def test_nothing_is_written_as_a_pickle(workspace: Workspace, table: Dataset) -> None:
+    workspace.save_dataset(table)
+    for path in workspace.root.rglob("*"):
+        if path.is_file():
+            assert not path.read_bytes().startswith(b"\x80\x04")
+            if path.suffix == ".json":
+                json.loads(path.read_text())
