@@ -153,6 +153,17 @@ class Entry:
             raise EntryError(self.name, f"cannot be opened ({(error.strerror or 'unknown reason').lower()})") from None
 
 
+@contextlib.contextmanager
+def memory_errors(name: str) -> Iterator[None]:
+    """Running out of memory becomes one sentence."""
+    try:
+        yield
+    except MemoryError:
+        raise TooLargeError(
+            f"{name} needs more memory than this machine has to spare. Close other programs, or bring less of it."
+        ) from None
+
+
 def tidy_name(name: str) -> tuple[str, Skipped | None]:
     """A name with "/" between its parts, and why a file of this name is left out, if it is.
 

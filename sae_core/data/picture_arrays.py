@@ -82,10 +82,12 @@ def layout_of(arrays: Sequence[Stored], name: str) -> Layout:
             f"The arrays {arrays[0].name!r} and {other.name!r} of {name} have rows of different forms, {shape} and "
             f"{other.shape[1:]}, so they cannot be used together. Bring one of them."
         )
-    layout = _layout(arrays, shape)
     n = sum(each.shape[0] for each in arrays)
-    if n == 0 or layout.n_features == 0:
+    if n == 0 or math.prod(shape) == 0:
         raise UnreadableFileError(f"{name} holds an array without any values. Choose another file.")
+    if n > limits.MAX_TABLE_ROWS:
+        raise TooLargeError(f"{name} has {n:,} rows; the limit is {limits.MAX_TABLE_ROWS:,}. Save fewer rows.")
+    layout = _layout(arrays, shape)
     if layout.n_features > limits.MAX_PREPARED_FEATURES:
         raise TooLargeError(
             f"Each row of {name} has {layout.n_features:,} numbers; the limit is {limits.MAX_PREPARED_FEATURES:,}. "

@@ -42,8 +42,11 @@ TRANSPOSE = {
     8: Image.Transpose.ROTATE_90,
 }
 TIFF_TILE_SIDES = (322, 323)
+TIFF_PHOTOMETRIC = 262
 TIFF_PLANAR = 284
 TIFF_BITS = 258
+# Ways of packing 16 bits a channel that `_deep_colour` takes apart.
+DEEP_COLOUR = ("RGB;16", "RGBA;16", "RGBX;16", "LA;16B")
 
 _one_large = threading.Lock()
 
@@ -247,15 +250,14 @@ def _prepared(image: Image.Image, content: bytes, name: str, shape: tuple[int, i
     height, width, channels = shape
     if image.format in ("JPEG", "MPO"):
         # Decode at a half, quarter or eighth of the size where that is still twice what is needed.
-        twice = 2 * max(height, width)
-        image.draft(None, (twice, twice) if fit != "stretch" else (2 * width, 2 * height))
+        image.draft(None, (2 * max(height, width),) * 2)
     had_more = image.format != "MPO" and _has_more(image)
     planes, had_transparency, is_open = _planes(image, content, name)
     orientation = TRANSPOSE.get(_orientation(image))
     if orientation is not None:
         planes = [plane.transpose(orientation) for plane in planes]
     fitted = np.dstack([_fitted(plane, height, width, fit) for plane in planes])  # (h, w, 1 or 3)
-    was_colour = fitted.shape[2] == 3 and bool(np.ptp(fitted, axis=2).max() > VISIBLE_COLOUR)
+    was_colour = fitted.shape[2] == 3 and _shows_colour(fitted)
     if channels == 1 and fitted.shape[2] == 3:
         fitted = (fitted @ LUMA)[:, :, None]
     elif channels == 3 and fitted.shape[2] == 1:
@@ -264,6 +266,14 @@ def _prepared(image: Image.Image, content: bytes, name: str, shape: tuple[int, i
         raise EntryError(name, "holds values that are not finite numbers")
     pixels = fitted.astype(np.float32, copy=False)
     return Picture(pixels if is_open else pixels.clip(0, 1), is_open, had_more, had_transparency, was_colour)
+
+
+def _shows_colour(values: NDArray[np.float32]) -> bool:
+    """Whether the channels of (h, w, 3) differ anywhere; a grey picture is often stored as a colour one."""
+    red, green, blue = values[:, :, 0], values[:, :, 1], values[:, :, 2]
+    return any(
+        bool(np.abs(one - other).max() > VISIBLE_COLOUR) for one, other in ((red, green), (green, blue), (red, blue))
+    )
 
 
 def _has_more(image: Image.Image) -> bool:
@@ -278,13 +288,15 @@ def _planes(image: Image.Image, content: bytes, name: str) -> tuple[list[Image.I
     raw_mode, tags = _raw_mode(image), getattr(image, "tag_v2", {})
     if image.mode in ("RGB", "RGBA") and tags.get(TIFF_PLANAR, 1) == 2 and max(tags.get(TIFF_BITS, (8,))) > 8:
         raise EntryError(name, "stores 16-bit colour plane by plane, which cannot be read (save it as PNG)")
-    if ";16" in raw_mode and image.mode in ("RGB", "RGBA"):
+    if raw_mode.startswith(DEEP_COLOUR) and image.mode in ("RGB", "RGBA"):
         return _deep_colour(image, content, name, raw_mode)
     image.load()
     if image.mode.startswith("I;16"):
         bits = tags.get(TIFF_BITS, (16,))[0]
         values = np.asarray(image).astype(np.float32)
         values /= np.float32(2 ** (bits if bits == 12 else 16) - 1)
+        if tags.get(TIFF_PHOTOMETRIC) == 0:
+            values = 1 - values  # zero is white
         return [Image.fromarray(values)], False, False
     if image.mode in ("I", "F"):
         return [Image.fromarray(np.asarray(image).astype(np.float32))], False, True

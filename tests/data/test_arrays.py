@@ -15,7 +15,8 @@ from sklearn.datasets import load_digits
 
 import sae_core as sae
 from sae_core import limits
-from sae_core.data.arrays import as_labels, read_arrays
+from sae_core.data.array_labels import as_labels
+from sae_core.data.arrays import read_arrays
 from sae_core.errors import CancelledError, LabelError, TooLargeError, UnreadableFileError, UnsafeFileError
 from tests.data.making import idx, noise, npy, npz, zip_of
 

@@ -258,6 +258,23 @@ def test_sixteen_bit_colour_is_exact(make: Any) -> None:
     np.testing.assert_array_equal(read_one(make(values), COLOUR4), values.astype(np.float32) / np.float32(65535))
 
 
+def test_sixteen_bit_colour_with_a_channel_that_means_nothing() -> None:
+    values = deep_noise(4)
+    np.testing.assert_array_equal(
+        read_one(tiff(values, photometric=2, extra={338: (0,)}), COLOUR4),
+        values[:, :, :3].astype(np.float32) / np.float32(65535),
+    )
+
+
+def test_sixteen_bit_tiff_in_which_zero_is_white() -> None:
+    np.testing.assert_allclose(read_one(tiff(SIXTEEN, photometric=0), GREY4)[:, :, 0], 1 - SIXTEEN / 65535, atol=1e-6)
+
+
+def test_sixteen_bit_with_premultiplied_alpha() -> None:
+    values = np.full((4, 4, 4), 32768, dtype=np.uint16)  # half-transparent white
+    np.testing.assert_allclose(read_one(tiff(values, photometric=2, extra={338: (1,)}), COLOUR4), 1, atol=0.01)
+
+
 def test_sixteen_bit_with_alpha_is_laid_on_white() -> None:
     values = deep_noise(4)
     parts = values.astype(np.float32) / np.float32(65535)
@@ -384,6 +401,26 @@ def test_the_first_frame_counts_and_that_is_said(format: str) -> None:
     data = read_images(content, options=COLOUR4)
     assert pixels(data)[0, 0, 0].tolist() == [1, 0, 0]
     assert any("several frames or pages" in note for note in data.notes)
+
+
+def test_the_several_pictures_of_a_camera_jpeg_are_one() -> None:
+    frames = [Image.new("RGB", (8, 8), "red"), Image.new("RGB", (8, 8), "blue")]
+    data = read_images(picture(frames[0], "MPO", save_all=True, append_images=frames[1:]), options=COLOUR4)
+    np.testing.assert_allclose(pixels(data)[0, 0, 0], (1, 0, 0), atol=0.02)
+
+
+def test_a_large_jpeg_is_reduced_as_another_format_would_be() -> None:
+    values = np.asarray(Image.fromarray(noise(6, 8)).resize((800, 600), Image.Resampling.BICUBIC))
+    for options in (
+        ImageOptions(30, 40, "colour"),
+        ImageOptions(64, 64, "grey", "pad"),
+        ImageOptions(9, 50, "grey", "stretch"),
+    ):
+        jpeg, png = (
+            read_one(picture(values, format, **more), options)
+            for format, more in (("JPEG", {"quality": 95}), ("PNG", {}))
+        )
+        np.testing.assert_allclose(jpeg, png, atol=0.06)
 
 
 def test_mixed_sizes_and_modes_in_one_set() -> None:
@@ -569,6 +606,19 @@ def test_preview_shows_pictures_as_they_will_be() -> None:
     assert data.identifiers is not None
     rows = [data.identifiers["file"].tolist().index(file) for file in preview.files]
     np.testing.assert_array_equal(preview.pixels, np.asarray(data.features)[rows])
+
+
+def test_preview_of_files_without_extension() -> None:
+    files = {f"{name}/{i}": picture(noise()) for name in ("cat", "dog") for i in range(3)} | {"readme": b"hello"}
+    preview = preview_images(zip_of(files))
+    assert preview.labels == ("cat",) * 3 + ("dog",) * 3
+
+
+def test_preview_of_nothing() -> None:
+    with pytest.raises(UnreadableFileError, match="has no picture that can be used"):
+        preview_images(zip_of({"a.txt": b"text", "b.txt": b"text"}))
+    with pytest.raises(UnreadableFileError, match="has no picture that can be used"):
+        preview_images(zip_of({"a.png": b"text", "b.png": b"text"}), COLOUR4)
 
 
 def test_preview_of_fewer() -> None:

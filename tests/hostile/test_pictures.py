@@ -17,7 +17,7 @@ from PIL import Image
 
 from sae_core import limits
 from sae_core.data.images import ImageOptions, inspect_images, preview_images, read_images
-from sae_core.data.pictures import FORMATS, picture_format, prepare_picture
+from sae_core.data.pictures import FORMATS, prepare_picture
 from sae_core.data.reading import recognise
 from sae_core.errors import SaeError, TooLargeError, UnreadableFileError
 from tests.data.making import PNG_START, chunk, deep_png, noise, picture, raw_png, tiff
@@ -62,7 +62,13 @@ def headers(width: int, height: int) -> list[bytes]:
         + b"\x03\x01\x11\x00\x02\x11\x00\x03\x11\x00"
     )
     tif = tiff(np.zeros((1, 1), np.uint8), photometric=1, extra={256: (width,), 257: (height,), 278: (height,)})
-    return [header_png(width, height), gif + b"\x08", bmp, jpeg + b"\xff\xda", tif]
+    return [
+        header_png(width, height),
+        gif + b"\x08",
+        bmp,
+        jpeg + b"\xff\xda\x00\x0c\x03\x01\x00\x02\x11\x03\x11\x00\x3f\x00",
+        tif,
+    ]
 
 
 @pytest.mark.parametrize("content", headers(20_000, 20_000), ids=["PNG", "GIF", "BMP", "JPEG", "TIFF"])
