@@ -57,12 +57,11 @@ def test_every_command_exists(command: str) -> None:
 
 def check_command_line(words: list[str]) -> None:
     """The command knows the sub-command, its options and that many arguments."""
-    from sae_core.cli import main
+    from sae_core.cli import cli
 
-    assert isinstance(main, click.Group)
     if not words:
         return
-    command = main.commands[words[0]]
+    command = cli.commands[words[0]]
     context = click.Context(command)
     parser = command.make_parser(context)
     values, left, _ = parser.parse_args(args=words[1:])

@@ -141,13 +141,12 @@ class Explorer:
         self.page.get_by_test_id("stFileUploaderDropzoneInput").first.set_input_files(list(files))
         self.settle()
 
-    def download(self, name: str | re.Pattern[str], folder: Path) -> Path:
+    def download(self, name: str, folder: Path) -> Path:
         """Press a download button and keep the file."""
         with self.page.expect_download() as started:
-            self.page.get_by_role("button", name=name).first.click()
+            self.button(name).click()
         target = folder / started.value.suggested_filename
         started.value.save_as(target)
-        self.settle()
         return target
 
     def lasso(self, chart: Locator, inside: float = 0.8) -> None:

@@ -114,7 +114,7 @@ def lasso_codes(explorer: Explorer) -> None:
     explorer.go("Codes")
     explorer.wait_for_background()
     explorer.lasso(explorer.page.locator("[data-testid=stPlotlyChart]:has(.nsewdrag)").first)
-    selected = explorer.page.get_by_text(re.compile(r"[\d,]+ (rows?|points?) (selected|picked|chosen)"))
+    selected = explorer.page.get_by_text(re.compile(r"^[\d,]+ rows?: .* × "))
     expect(selected.first).to_be_visible()
     before = selected.first.inner_text()
     explorer.go("Data")
@@ -126,7 +126,16 @@ def lasso_codes(explorer: Explorer) -> None:
 def exported(explorer: Explorer, folder: Path) -> tuple[Path, pd.DataFrame]:
     """The ONNX file and the codes of all rows, as downloaded from the Export page."""
     explorer.go("Export")
-    raise NotImplementedError(folder)
+    for name in ("ONNX", "bundle", "CSV", "Parquet"):
+        prepare = explorer.button(f"Prepare {name}")
+        expect(explorer.button(f"Download {name}").or_(prepare).first).to_be_visible()
+        if prepare.is_visible():
+            prepare.click()
+        expect(explorer.button(f"Download {name}")).to_be_visible()
+    explorer.wait_for_background()
+    assert explorer.failures() == []
+    onnx = explorer.download("Download ONNX", folder)
+    return onnx, pd.read_csv(explorer.download("Download CSV", folder))
 
 
 def check_onnx(path: Path, feeds: dict[str, NDArray[Any]], codes: NDArray[np.float32]) -> None:
@@ -160,7 +169,17 @@ def test_on_mnist(explorer: Explorer, browser: Browser, downloads: Path) -> None
 def bring(explorer: Explorer, file: Path) -> None:
     """Upload a file of the user's own and use it."""
     explorer.open("data")
-    raise NotImplementedError(file)
+    explorer.page.get_by_role("tab", name="Your own file").click()
+    explorer.upload(file)
+    use = explorer.button("Use this data set")
+    expect(use).to_be_visible()
+    explorer.wait_for_background()
+    assert explorer.failures() == []
+    use.click()
+    expect(explorer.page.get_by_text(f"In use: {file.name}")).to_be_visible()
+    expect(explorer.page.get_by_test_id("stSidebar").get_by_text(file.name)).to_be_visible()
+    expect(explorer.page.get_by_test_id("stSidebar").get_by_text("3 classes")).to_be_visible()
+    assert explorer.failures() == []
 
 
 def table_feeds(file: Path, frame: pd.DataFrame) -> dict[str, NDArray[Any]]:
