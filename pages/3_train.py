@@ -22,7 +22,7 @@ def waiting(session: Session, data: Dataset) -> None:
     run = planned_run(data, session.config)
     st.caption(f"Nothing has been trained on {literal(data.name)} yet. This is the plan; Start training sets it going.")
     left, right = st.columns([3, 2], gap="medium")
-    left.plotly_chart(parts.drawing(run, session.config, data), key="train-plan", config=CHART_CONFIG)
+    left.plotly_chart(parts.drawing(run, session.config, data, {}), key="train-plan", config=CHART_CONFIG)
     with right:
         parts.phase_list(run)
     page_link("design", label="Change the design", icon=":material/layers:")
@@ -38,11 +38,16 @@ def show(session: Session, first: RunView) -> None:
             run = view_run(first.id)
             parts.progress(run)
             left, right = st.columns([3, 2], gap="medium")
-            left.plotly_chart(parts.drawing(run, config, data), key="train-stack", config=CHART_CONFIG, alt="The stack")
+            left.plotly_chart(
+                parts.drawing(run, config, data, state["figures"]),
+                key="train-stack",
+                config=CHART_CONFIG,
+                alt="The stack",
+            )
             with right:
                 parts.phase_list(run)
             parts.charts(run, state["figures"])
-            figure = parts.reconstructions(run, data, state["seen"])
+            figure = parts.reconstructions(run, data, state)
             if figure is not None:
                 st.markdown("**Held-out rows as the stack gives them back**")
                 st.plotly_chart(figure, key="train-rows", config=CHART_CONFIG, alt="Originals above reconstructions")

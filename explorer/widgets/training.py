@@ -31,6 +31,7 @@ POLL_SECONDS = 0.6
 LEVELS_PER_ROW = 3
 PROFILE_ROWS = 5
 
+Figures = dict[str, tuple[Any, go.Figure]]  # by key, with what each was drawn from
 Scale = tuple[list[str], NDArray[np.float64], NDArray[np.float64]]
 _scales: Cache[Scale] = Cache(8)
 
@@ -197,15 +198,19 @@ def _last_figure(run: RunView, phase: Phase) -> list[float]:
     return [held_out if held_out == held_out else getattr(rows[-1], f"train_{kind}")]
 
 
-def drawing(run: RunView, config: StackConfig, data: Dataset) -> go.Figure:
-    """The stack with what is trained, in training and dropped."""
+def drawing(run: RunView, config: StackConfig, data: Dataset, kept: Figures) -> go.Figure:
+    """The stack with what is trained, in training and dropped; `kept` as of `charts`."""
+    return _redrawn(kept, "stack", (run.phase_index, run.state), lambda: _drawn(run, config, data))
+
+
+def _drawn(run: RunView, config: StackConfig, data: Dataset) -> go.Figure:
     n_inputs = store.preparation(data, config.scaling).n_inputs
     counts = parameter_counts(n_inputs, len(data.classes), config)
     designed = drawing_of(config, n_inputs, len(data.classes), counts)
     return stack_drawing(live_drawing(run, designed), height=270)
 
 
-def charts(run: RunView, kept: dict[str, tuple[Any, go.Figure]]) -> None:
+def charts(run: RunView, kept: Figures) -> None:
     """A loss chart for each level (or joint phase); only those whose numbers changed are drawn anew.
 
     Args:
@@ -219,7 +224,7 @@ def charts(run: RunView, kept: dict[str, tuple[Any, go.Figure]]) -> None:
                 _phase_chart(run, phase, kept)
 
 
-def classifier_charts(run: RunView, kept: dict[str, tuple[Any, go.Figure]]) -> None:
+def classifier_charts(run: RunView, kept: Figures) -> None:
     """Accuracy of the classifiers on frozen codes; loss and accuracy of fine-tuning."""
     heads = [phase for phase in run.phases if phase.kind == "softmax"]
     tuned = [phase for phase in run.phases if phase.kind == "fine_tune"]
@@ -235,7 +240,7 @@ def classifier_charts(run: RunView, kept: dict[str, tuple[Any, go.Figure]]) -> N
                 _accuracy_chart(run, phase, kept)
 
 
-def _phase_chart(run: RunView, phase: Phase, kept: dict[str, tuple[Any, go.Figure]]) -> None:
+def _phase_chart(run: RunView, phase: Phase, kept: Figures) -> None:
     rows, curve = run.rows_of(phase), run.curve_of(phase)
     _heading(run, phase, _title(phase))
     key = f"loss-{run.id}-{phase.index}"
@@ -243,7 +248,7 @@ def _phase_chart(run: RunView, phase: Phase, kept: dict[str, tuple[Any, go.Figur
     st.plotly_chart(figure, key=key, config=CHART_CONFIG, alt=f"Loss of {phase.title} by epoch")
 
 
-def _accuracy_chart(run: RunView, phase: Phase, kept: dict[str, tuple[Any, go.Figure]]) -> None:
+def _accuracy_chart(run: RunView, phase: Phase, kept: Figures) -> None:
     rows = run.rows_of(phase)
     st.markdown("**Accuracy while fine-tuning**")
     key = f"accuracy-{run.id}-{phase.index}"
@@ -251,7 +256,7 @@ def _accuracy_chart(run: RunView, phase: Phase, kept: dict[str, tuple[Any, go.Fi
     st.plotly_chart(figure, key=key, config=CHART_CONFIG, alt="Accuracy of the fine-tuned classifier by epoch")
 
 
-def _softmax_chart(run: RunView, heads: list[Phase], kept: dict[str, tuple[Any, go.Figure]]) -> None:
+def _softmax_chart(run: RunView, heads: list[Phase], kept: Figures) -> None:
     lines = [("input" if phase.level == 0 else f"level {phase.level}", phase, run.rows_of(phase)) for phase in heads]
     st.markdown("**Softmax on frozen codes**")
     key = f"softmax-{run.id}"
@@ -264,7 +269,7 @@ def _heading(run: RunView, phase: Phase, text: str) -> None:
     st.markdown(f"**{text}**" + (" :orange-badge[in training]" if current else ""))
 
 
-def _redrawn(kept: dict[str, tuple[Any, go.Figure]], key: str, basis: Any, draw: Any) -> go.Figure:
+def _redrawn(kept: Figures, key: str, basis: Any, draw: Any) -> go.Figure:
     if key not in kept or kept[key][0] != basis:
         kept[key] = (basis, draw())
     return kept[key][1]
@@ -274,32 +279,44 @@ def _title(phase: Phase) -> str:
     return phase.title.replace("->", "→")
 
 
-def watched(run: RunView, data: Dataset, seen: dict[int, Features]) -> tuple[NDArray[np.int64], dict[int, Features]]:
-    """The watched held-out rows, and as each level gave them back when it was last seen.
-
-    Args:
-        seen: reconstructions by level, kept by the page while it polls; changed here.
-    """
+def watched(run: RunView, data: Dataset, page: dict[str, Any]) -> tuple[NDArray[np.int64], dict[int, Features]]:
+    """The watched held-out rows, and each level's reconstructions: as last seen, and from the model once it is there."""
     from sae_core.training.preview import preview_rows
 
-    if run.preview is not None:
+    seen: dict[int, Features] = page["seen"]
+    if run.is_active:
+        page["final"] = False
+        if run.preview is None:
+            return preview_rows(data), seen
         seen[run.preview.level] = run.preview.reconstruction
         return run.preview.rows, seen
     rows = preview_rows(data)
-    if not run.is_active and not seen:
+    if not page.get("final"):
+        page["final"] = True
         try:
             model = store.model(run.id)
         except SaeError:
             return rows, seen
         raw = data.take(rows)
-        for level in range(1, model.n_levels + 1):
-            seen[level] = model.reconstruct(raw, level)
+        seen.update({level: model.reconstruct(raw, level) for level in range(1, model.n_levels + 1)})
     return rows, seen
 
 
-def reconstructions(run: RunView, data: Dataset, seen: dict[int, Features]) -> go.Figure | None:
-    """Held-out rows above what each level gives back; pictures as pictures, numbers as profiles of the newest level."""
-    rows, found = watched(run, data, seen)
+def reconstructions(run: RunView, data: Dataset, page: dict[str, Any]) -> go.Figure | None:
+    """Held-out rows above what each level gives back; pictures as pictures, numbers as profiles of the newest level.
+
+    Args:
+        page: what `kept_for` keeps.
+    """
+    if "rows" not in page["figures"] or run.preview is not page.get("preview") or not run.is_active:
+        page["figures"]["rows"] = (None, _rows_drawn(run, data, page))
+        page["preview"] = run.preview
+    figure: go.Figure | None = page["figures"]["rows"][1]
+    return figure
+
+
+def _rows_drawn(run: RunView, data: Dataset, page: dict[str, Any]) -> go.Figure | None:
+    rows, found = watched(run, data, page)
     if data.image_shape is not None:
         strips = [("original", np.asarray(data.take(rows)))]
         strips += [(f"level {level}", np.asarray(found[level])) for level in sorted(found)]
