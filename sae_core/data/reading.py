@@ -18,6 +18,7 @@ from sae_core.errors import UnreadableFileError
 
 Kind = Literal["table", "images", "arrays"]
 
+ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 HEAD = 4096
 LOOKED_INTO = 64  # files of an archive
 AS_CSV = "save the table as CSV and bring that file"
@@ -95,20 +96,14 @@ def recognise(files: Sequence[tuple[str, bytes | IO[bytes]]]) -> Kind:
 
 
 def _kind(name: str, content: bytes | IO[bytes]) -> Kind:
-    head = _head(content)
-    if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
-        return _kind_of_zip(name, content)
-    return _kind_of_head(name, head)
-
-
-def _head(content: bytes | IO[bytes]) -> bytes:
-    if isinstance(content, bytes | bytearray | memoryview):
-        return bytes(content[:HEAD])
-    position = content.tell()
-    content.seek(0)
-    head = content.read(HEAD)
-    content.seek(position)
-    return head
+    file = io.BytesIO(content) if isinstance(content, bytes | bytearray | memoryview) else content
+    position = file.tell()
+    try:
+        file.seek(0)
+        head = file.read(HEAD)
+        return _kind_of_zip(name, file) if head.startswith(ZIP) else _kind_of_head(name, head)
+    finally:
+        file.seek(position)
 
 
 def _kind_of_head(name: str, head: bytes) -> Kind:
@@ -182,7 +177,7 @@ def _kind_of_gzip(name: str, head: bytes) -> Kind:
     return kind
 
 
-def _kind_of_zip(name: str, content: bytes | IO[bytes]) -> Kind:
+def _kind_of_zip(name: str, content: IO[bytes]) -> Kind:
     with open_collection((name, content)) as files:
         names = {entry.name for entry in files.entries}
         if "[Content_Types].xml" in names:

@@ -218,6 +218,7 @@ TWO = zip_of({"bad.png": picture(noise(seed=5)), "ok.png": GOOD}, zipfile.ZIP_DE
         (6, 8, "<H", 1, "is protected by a password"),
         (8, 10, "<H", 9, "packed with an unusual method, Deflate64"),
         (8, 10, "<H", 14, "packed with an unusual method, LZMA"),
+        (8, 10, "<H", 12, "packed with an unusual method, bzip2"),
         (8, 10, "<H", 77, "packed with an unusual method, number 77"),
         (14, 16, "<I", 12345, "is damaged inside"),  # checksum
         (22, 24, "<I", 10, "is damaged inside"),  # claims to be smaller than it is
