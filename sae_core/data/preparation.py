@@ -77,7 +77,7 @@ class Preparation:
         self.kind, self.scaling, self.columns, self.array, self.image_shape = kind, scaling, columns, array, image_shape
         self.feature_names_in = feature_names_in
         if kind == "table":
-            self.feature_names_out = tuple(name for column in columns for name in column.feature_names)
+            self.feature_names_out = _unique([name for column in columns for name in column.feature_names])
             widths = [len(column.feature_names) for column in columns]
             self.source_columns: NDArray[np.int64] = np.repeat(np.arange(len(columns)), widths)
         else:
@@ -232,7 +232,9 @@ class Preparation:
             names = tuple(f"pixel{i}" for i in range(_pixels(state.image_shape)))
         if (state.kind == "table") != (state.array is None) or (state.kind == "images") != (state.image_shape is not None):
             raise _broken("its kind and its contents disagree")
-        if not names or len(set(names)) != len(names) or (state.kind != "table" and state.columns):
+        if (state.kind != "table" and state.columns) or (state.kind != "arrays" and state.names):
+            raise _broken("its kind and its contents disagree")
+        if not names or len(set(names)) != len(names):
             raise _broken("its column names are missing or occur twice")
         if state.array is not None and state.array.width not in (None, len(names)):
             raise _broken("its scaling has another length than its columns")
@@ -259,7 +261,7 @@ class Preparation:
         """Raw table rows as a DataFrame with the training columns."""
         if not isinstance(raw, pd.DataFrame):
             try:
-                array = np.asarray(raw)
+                array = raw if isinstance(raw, np.ndarray) else np.asarray(raw, dtype=object)
             except ValueError:
                 array = np.empty(0)
             if array.ndim != 2 or array.shape[1] != len(self.columns):
@@ -268,6 +270,8 @@ class Preparation:
                     f"{array.shape}. Give a DataFrame with the columns {_listed(self.feature_names_in)}."
                 )
             return pd.DataFrame(array, columns=list(self.feature_names_in))
+        if not all(isinstance(name, str) for name in raw.columns):
+            raw = raw.rename(columns=str)
         missing = [name for name in self.feature_names_in if name not in raw.columns]
         if missing:
             raise ShapeError(
@@ -290,15 +294,17 @@ def _fit_column(values: pd.Series[Any], name: str, kind: str, scaling: FittedSca
         missing = np.isnan(truth)
         share = float(truth[~missing].mean()) if not missing.all() else 0.0
         return BooleanColumn(name, 1 if share > 0.5 else 0, bool(missing.any()))
-    read, make = (cells.days, DateColumn) if kind == "date" else (cells.numbers, NumericColumn)
-    numbers = read(values, name)
+    numbers = cells.days(values, name) if kind == "date" else cells.numbers(values, name)
     missing = np.isnan(numbers)
     has_indicator = bool(missing.any())
     fill = float(np.median(numbers[~missing])) if not missing.all() else 0.0
+    whole = bool((numbers[~missing] == np.rint(numbers[~missing])).all())
     if has_indicator:
         numbers = np.where(missing, fill, numbers)
-    center, scale = fit_scale(numbers[:, None], scaling)
-    return make(name, fill, float(center[0]), float(scale[0]), has_indicator)
+    center, scale = (float(part[0]) for part in fit_scale(numbers[:, None], scaling))
+    if kind == "date":
+        return DateColumn(name, fill, center, scale, has_indicator, whole_days=whole)
+    return NumericColumn(name, fill, center, scale, has_indicator)
 
 
 def _fill(column: TableColumn, values: pd.Series[Any], out: NDArray[np.float32], clip: tuple[float, float]) -> None:
@@ -336,7 +342,17 @@ def _unfill(column: TableColumn, x: NDArray[np.float32]) -> Any:
         return pd.arrays.BooleanArray(x[:, 0] > 0.5, missing)
     numbers = x[:, 0].astype(np.float64) * column.scale + column.center
     numbers[missing] = np.nan
-    return cells.dates(numbers) if isinstance(column, DateColumn) else numbers
+    return cells.dates(numbers, column.whole_days) if isinstance(column, DateColumn) else numbers
+
+
+def _unique(names: list[str]) -> tuple[str, ...]:
+    """Names of the inputs; "a is missing" may be a column of its own as well."""
+    seen: dict[str, int] = {}
+    result = []
+    for name in names:
+        seen[name] = seen.get(name, 0) + 1
+        result.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+    return tuple(result)
 
 
 def _blocks(rows: int, width: int) -> Iterator[slice]:

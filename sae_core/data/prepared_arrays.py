@@ -109,26 +109,27 @@ def fit_scale(x: NDArray[np.float64], scaling: str) -> tuple[NDArray[np.float64]
     """
     if scaling == "none":
         return np.zeros(x.shape[1]), np.ones(x.shape[1])
+    size = np.abs(x).max(axis=0)
     if scaling == "min_max":
         low = x.min(axis=0)
-        return low, _no_zeros(x.max(axis=0) - low)
+        return low, _one_where_constant(x.max(axis=0) - low, size)
     if scaling == "robust":
         low, middle, high = np.percentile(x, [25, 50, 75], axis=0)
-        return middle, _no_zeros(high - low)
-    # Divided by the largest value first: the squares of 1e300 do not fit into float64.
-    size = np.abs(x).max(axis=0)
-    size = np.where(size > 1e150, size, 1.0)
-    x = x / size
+        return middle, _one_where_constant(high - low, size)
+    # Extreme columns are divided by their largest value first: the squares of 1e300 do not fit into float64.
+    unit = np.where((size > 1e150) | ((size < 1e-150) & (size > 0)), size, 1.0)
+    x = x / unit
     mean, variance = x.mean(axis=0), x.var(axis=0)
     # Rounding leaves a tiny variance where a column is constant (scikit-learn's `_is_constant_feature`).
     epsilon = np.finfo(np.float64).eps
     constant = variance <= len(x) * epsilon * variance + (len(x) * mean * epsilon) ** 2
-    deviation = np.where(constant, 1.0 / size, np.sqrt(variance))
-    return mean * size, _no_zeros(deviation * size)
+    center = np.where(x.min(axis=0) == x.max(axis=0), x[0], mean)  # the mean of equal numbers may be off by rounding
+    return center * unit, np.where(constant, 1.0, np.sqrt(variance) * unit)
 
 
-def _no_zeros(scale: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.where(scale < 10 * np.finfo(np.float64).eps, 1.0, scale)
+def _one_where_constant(spread: NDArray[np.float64], size: NDArray[np.float64]) -> NDArray[np.float64]:
+    """1 where the spread is no more than rounding. (scikit-learn compares with 1, whatever the column's unit.)"""
+    return np.where(spread <= 10 * np.finfo(np.float64).eps * size, 1.0, spread)
 
 
 def as_rows(raw: Any, width: int, image_shape: tuple[int, int, int] | None) -> NDArray[np.float32]:

@@ -28,11 +28,11 @@ from sae_core.limits import LARGEST_NUMBER, MAX_CATEGORIES, RARE_CATEGORY_SHARE
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Values = Annotated[tuple[str, ...], Field(max_length=MAX_CATEGORIES)]
-Center = Literal["standard", "min_max", "robust", "none"]
 
 _STRICT = ConfigDict(strict=True, extra="forbid")
-_DAY = np.timedelta64(1, "D")
 _MICROSECONDS_PER_DAY = 86_400_000_000
+_FIRST_DAY = np.datetime64("0001-01-01", "us").astype(np.int64)
+_LAST_DAY = np.datetime64("9999-12-31", "us").astype(np.int64)
 _TRUE = frozenset({"true", "t", "yes", "y", "1", "1.0"})
 _FALSE = frozenset({"false", "f", "no", "n", "0", "0.0"})
 
@@ -65,7 +65,11 @@ class NumericColumn:
 
 @dataclass(frozen=True)
 class DateColumn:
-    """A date column: like a numeric one whose unit is days since 1970-01-01 UTC."""
+    """A date column: like a numeric one whose unit is days since 1970-01-01 UTC.
+
+    Attributes:
+        whole_days: no training row has a time of day, so that dates come back without one.
+    """
 
     __pydantic_config__ = _STRICT
 
@@ -74,6 +78,7 @@ class DateColumn:
     center: Number
     scale: Positive
     has_indicator: bool
+    whole_days: bool
     kind: Literal["date"] = "date"
 
     @property
@@ -140,10 +145,15 @@ def numbers(values: pd.Series[Any], name: str) -> NDArray[np.float64]:
     Raises:
         ShapeError: a cell is not a number.
     """
+    values = _plain(values)
     try:
-        cells = pd.to_numeric(values).to_numpy(dtype=np.float64, na_value=np.nan)
+        if values.dtype.kind in "mMc":
+            raise TypeError("not numbers")
+        cells: NDArray[np.float64] = pd.to_numeric(values).to_numpy(dtype=np.float64, na_value=np.nan)
     except (TypeError, ValueError, OverflowError):
-        raise ShapeError(f"Column {name!r} was numeric in training, but these rows hold {_odd(values)!r} there. Give numbers.") from None
+        raise ShapeError(
+            f"Column {name!r} was numeric in training, but these rows hold {_odd(values)!r} there. Give numbers."
+        ) from None
     odd = np.abs(cells) > LARGEST_NUMBER
     return np.where(odd, np.nan, cells) if odd.any() else cells
 
@@ -154,8 +164,9 @@ def days(values: pd.Series[Any], name: str) -> NDArray[np.float64]:
     Raises:
         ShapeError: a cell is not a date.
     """
+    values = _plain(values)
     try:
-        if values.dtype.kind in "iufcb":
+        if values.dtype.kind in "iufcbm":
             raise ValueError("numbers are not dates")
         dates = values if values.dtype.kind == "M" else pd.to_datetime(values, utc=True, format="ISO8601")
         if getattr(dates.dtype, "tz", None) is not None:
@@ -165,15 +176,15 @@ def days(values: pd.Series[Any], name: str) -> NDArray[np.float64]:
         raise ShapeError(
             f"Column {name!r} was a date in training, but these rows hold {_odd(values)!r} there. Give dates, e.g. 2024-05-31."
         ) from None
-    result = stamps.astype(np.int64) / _MICROSECONDS_PER_DAY
+    result: NDArray[np.float64] = stamps.astype(np.int64) / _MICROSECONDS_PER_DAY
     result[np.isnat(stamps)] = np.nan
     return result
 
 
-def dates(values: NDArray[np.float64]) -> NDArray[np.datetime64]:
-    """(n,) datetime64[us] of days since 1970-01-01; NaN gives NaT, and so does what no calendar holds."""
-    microseconds = np.round(values * _MICROSECONDS_PER_DAY)
-    bad = ~(np.abs(microseconds) < 2.9e17)  # about year 11,000; pandas prints no further
+def dates(values: NDArray[np.float64], whole_days: bool) -> NDArray[np.datetime64]:
+    """(n,) datetime64[us] of days since 1970-01-01; NaN gives NaT, and so does what lies outside the years 1 to 9999."""
+    microseconds = np.round(np.round(values) * _MICROSECONDS_PER_DAY if whole_days else values * _MICROSECONDS_PER_DAY)
+    bad = ~((microseconds >= _FIRST_DAY) & (microseconds <= _LAST_DAY))
     result = np.where(bad, 0, microseconds).astype(np.int64).astype("datetime64[us]")
     result[bad] = np.datetime64("NaT")
     return result
@@ -185,28 +196,42 @@ def truths(values: pd.Series[Any], name: str) -> NDArray[np.float64]:
     Raises:
         ShapeError: a cell is neither true nor false.
     """
-    if values.dtype == "boolean" or values.dtype.kind == "b":
-        return values.to_numpy(dtype=np.float64, na_value=np.nan)
+    values = _plain(values)
+    if values.dtype.kind == "b":
+        known: NDArray[np.float64] = values.to_numpy(dtype=np.float64, na_value=np.nan)
+        return known
     result = np.full(len(values), np.nan)
     for at, cell in enumerate(values.tolist()):
         if pd.isna(cell):
             continue
         text = str(cell).strip().lower()
         if text not in _TRUE and text not in _FALSE:
-            raise ShapeError(f"Column {name!r} was true or false in training, but these rows hold {cell!r} there. Give true or false.")
+            raise ShapeError(
+                f"Column {name!r} was true or false in training, but these rows hold {str(cell)[:60]!r} there. "
+                "Give true or false."
+            )
         result[at] = text in _TRUE
     return result
 
 
-def words(values: pd.Series[Any]) -> NDArray[np.object_]:
-    """(n,) object of str of a category column, as the reader writes them (1.0 is "1"); None where a cell is missing."""
-    missing = values.isna().to_numpy()
-    cells = values.to_numpy(dtype=object)
-    if values.dtype.kind == "f":
-        cells = np.array([int(cell) if np.isfinite(cell) and cell == int(cell) else cell for cell in cells], dtype=object)
-    result = np.array([cell if type(cell) is str else str(cell) for cell in cells], dtype=object)
-    result[missing] = None
-    return result
+def words(values: pd.Series[Any]) -> pd.Series[Any]:
+    """A category column as text, as the reader writes it (1.0 is "1"); missing cells stay missing."""
+    values = _plain(values)
+    if isinstance(values.dtype, pd.StringDtype):
+        return values
+    texts = [None if pd.isna(cell) else _text(cell) for cell in values.tolist()]
+    return pd.Series(texts, index=values.index, dtype="str")
+
+
+def _text(cell: Any) -> str:
+    return str(int(cell)) if isinstance(cell, float) and cell.is_integer() else str(cell)
+
+
+def _plain(values: pd.Series[Any]) -> pd.Series[Any]:
+    """The cells of a pandas Categorical, other columns as they are."""
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        return values.astype(values.cat.categories.dtype)
+    return values
 
 
 def category_codes(column: CategoryColumn, values: pd.Series[Any]) -> NDArray[np.int64]:
@@ -215,8 +240,9 @@ def category_codes(column: CategoryColumn, values: pd.Series[Any]) -> NDArray[np
     places = {value: at for at, value in enumerate(column.values)}
     other = len(column.values) if column.has_other else -1
     missing = len(column.values) + column.has_other if column.has_indicator else -1
-    table = np.array([places.get(value, other) for value in uniques] + [missing], dtype=np.int64)
-    return table[codes]  # factorize marks missing cells -1, which is the table's last entry
+    table = np.array([places.get(value, other) for value in uniques.tolist()] + [missing], dtype=np.int64)
+    positions: NDArray[np.int64] = table[codes]  # factorize marks missing cells -1, which is the table's last entry
+    return positions
 
 
 def choose_categories(values: pd.Series[Any]) -> tuple[tuple[str, ...], bool]:
@@ -225,13 +251,12 @@ def choose_categories(values: pd.Series[Any]) -> tuple[tuple[str, ...], bool]:
     As scikit-learn's `OneHotEncoder(max_categories=MAX_CATEGORIES, min_frequency=RARE_CATEGORY_SHARE,
     handle_unknown="infrequent_if_exist")` chooses them.
     """
-    found = [word for word in words(values) if word is not None]
-    uniques, counts = np.unique(np.array(found, dtype=object), return_counts=True) if found else ([], np.zeros(0, int))
-    order = sorted(range(len(counts)), key=lambda at: (-counts[at], uniques[at]))
-    kept = [at for at in order if counts[at] >= RARE_CATEGORY_SHARE * len(found)]
+    counts = {str(value): int(count) for value, count in words(values).value_counts().items()}
+    order = sorted(counts, key=lambda value: (-counts[value], value))
+    kept = [value for value in order if counts[value] >= RARE_CATEGORY_SHARE * sum(counts.values())]
     if len(kept) < len(order) or len(kept) > MAX_CATEGORIES:
         kept = kept[: MAX_CATEGORIES - 1]
-    return tuple(sorted(str(uniques[at]) for at in kept)), len(kept) < len(order)
+    return tuple(sorted(kept)), len(kept) < len(order)
 
 
 def _odd(values: pd.Series[Any]) -> str:
