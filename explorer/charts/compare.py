@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
+from plotly.subplots import make_subplots
 
 from explorer.charts.style import apply_style, colours, escape
 from sae_core.analysis.comparison import phase_table, phase_title
@@ -17,11 +18,13 @@ Axis = Literal["epoch", "step", "seconds"]
 Measure = Literal["loss", "accuracy"]
 
 AXES: dict[Axis, tuple[str, str]] = {
-    "epoch": ("epoch", "Epoch"),
-    "step": ("phase_step", "Gradient steps"),
-    "seconds": ("phase_seconds", "Training time (s)"),
+    "epoch": ("epoch", "epoch"),
+    "step": ("phase_step", "gradient steps"),
+    "seconds": ("phase_seconds", "training time (s)"),
 }
-_ORDER = ("pretrain", "joint", "unrolled", "softmax", "fine_tune")
+AUTOENCODERS = ("pretrain", "joint", "unrolled")  # kinds of phases that minimise a reconstruction error
+CLASSIFIERS = ("softmax", "fine_tune")
+ORDER = (*AUTOENCODERS, *CLASSIFIERS)
 
 
 @dataclass(frozen=True)
@@ -44,62 +47,128 @@ def run_colours(ids: Sequence[str]) -> dict[str, str]:
     return dict(zip(ids, colours(len(ids)), strict=True))
 
 
-def phases(curves: Sequence[RunCurve], measure: Measure = "loss") -> list[tuple[str, int]]:
-    """(kind, level) of every phase that at least one run has, in the order of training; for accuracy only those with one."""
+def phases(curves: Sequence[RunCurve], kinds: Sequence[str] = ORDER) -> list[tuple[str, int]]:
+    """(kind, level) of every phase of these kinds that at least one run has, in the order of training."""
     found = {
         (str(phase), int(level))
         for curve in curves
-        if not curve.history.empty
-        for phase, level in zip(*(_measured(curve.history, measure)[name] for name in ("phase", "level")), strict=True)
+        for phase, level in zip(curve.history["phase"], curve.history["level"], strict=True)
+        if phase in kinds
     }
-    return sorted(found, key=lambda phase: (_ORDER.index(phase[0]), phase[1]))
+    return sorted(found, key=lambda phase: (ORDER.index(phase[0]), phase[1]))
 
 
 def overlaid(
     curves: Sequence[RunCurve],
-    phase: tuple[str, int],
+    shown: Sequence[tuple[str, int]],
     *,
     axis: Axis = "epoch",
     measure: Measure = "loss",
     logarithmic: bool = False,
-    colours: Mapping[str, str] | None = None,
-    height: int = 300,
+    columns: int = 3,
+    height: int = 270,
 ) -> go.Figure:
-    """One phase of several runs: training dotted, validation solid (training solid where there is no validation).
+    """Runs laid over each other, one panel a phase, one legend for all of them.
+
+    Validation is solid and training dotted; training is solid where there is no validation. A click on a run in the
+    legend hides it in every panel.
 
     Args:
-        phase: (kind, level), one of `phases`.
-        axis: counted from the beginning of the phase.
+        shown: (kind, level) of the phases, from `phases`.
+        axis: counted from the beginning of each phase.
         logarithmic: scale of the loss.
-        colours: by run id; None: the palette in order.
+        height: of a row of panels, in pixels.
     """
-    column, x_title = AXES[axis]
-    chosen = colours or run_colours([curve.id for curve in curves])
-    figure = go.Figure()
-    for curve in curves:
-        table = phase_table(curve.history)
-        if not table.empty:
-            table = table[(table["phase"].astype(str) == phase[0]) & (table["level"] == phase[1])]
-        if table.empty:
-            continue
-        validated = table[f"validation_{measure}"].notna().any()
-        for part in ("train", "validation") if validated else ("train",):
-            solid = part == "validation" or not validated
-            figure.add_trace(_line(curve, table, column, part, measure, chosen[curve.id], solid=solid))
-    figure = apply_style(
-        figure,
-        x_title=x_title,
-        y_title=_y_title(phase[0], measure),
-        title=phase_title(*phase),
-        height=height,
-        legend=False,
-        revision=f"{phase}-{axis}-{measure}-{logarithmic}",
+    columns = max(1, min(columns, len(shown)))
+    rows = max(1, -(-len(shown) // columns))
+    figure = make_subplots(
+        rows,
+        columns,
+        subplot_titles=[phase_title(*phase) for phase in shown],
+        horizontal_spacing=0.2 / columns,
+        vertical_spacing=min(0.3, 90 / (rows * height)),
     )
+    chosen = run_colours([curve.id for curve in curves])
+    in_legend: set[str] = set()
+    for place, phase in enumerate(shown):
+        at = {"row": place // columns + 1, "col": place % columns + 1}
+        for curve in curves:
+            for trace in _lines(curve, phase, AXES[axis][0], measure, chosen[curve.id]):
+                trace.showlegend = bool(trace.showlegend) and curve.id not in in_legend
+                in_legend |= {curve.id} if trace.showlegend else set()
+                figure.add_trace(trace, **at)
+    apply_style(figure, height=rows * height + 60, revision=f"{axis}-{measure}-{logarithmic}-{shown}")
+    figure.update_layout(
+        margin={"t": 60},
+        legend={"x": 0, "xanchor": "left", "xref": "container", "y": 1, "yref": "container", "yanchor": "top"},
+    )
+    figure.update_annotations(font_size=13)
+    figure.update_xaxes(title_text=AXES[axis][1], rangemode="tozero")
+    if axis == "epoch":
+        longest = max((int(curve.history["epoch"].max()) for curve in curves if len(curve.history)), default=1)
+        figure.update_xaxes(dtick=max(1, -(-longest // 6)))
+    for place, (kind, _) in enumerate(shown):
+        title = _y_title(kind, measure) if place % columns == 0 or kind != shown[place - 1][0] else ""
+        figure.update_yaxes(title_text=title, title_standoff=16, row=place // columns + 1, col=place % columns + 1)
     if measure == "accuracy":
         figure.update_yaxes(tickformat=".0%")
     elif logarithmic:
-        figure.update_yaxes(type="log", dtick="D2", exponentformat="power")
+        figure.update_yaxes(type="log", minor_showgrid=False)
     return figure
+
+
+def levels_compared(
+    curves: Sequence[RunCurve], figures: Mapping[str, Mapping[str, float]], *, y_title: str, share: bool = False
+) -> go.Figure:
+    """One figure for each level, a line a run.
+
+    Args:
+        figures: by run id, then by level ("input", "level 1", .., "fine-tuned"), in that order.
+        y_title: the quantity with its unit.
+        share: shown as per cent.
+    """
+    chosen = run_colours([curve.id for curve in curves])
+    form = ".1%" if share else ".4g"
+    figure = go.Figure()
+    for curve in curves:
+        points = figures.get(curve.id, {})
+        name = escape(curve.name)
+        figure.add_scatter(
+            x=list(points),
+            y=list(points.values()),
+            mode="lines+markers",
+            name=name,
+            line={"color": chosen[curve.id], "width": 2},
+            marker={"size": 8},
+            customdata=[[name]] * len(points),
+            hovertemplate=f"%{{customdata[0]}}<br>%{{x}}: %{{y:{form}}}<extra></extra>",
+        )
+    apply_style(figure, y_title=y_title, height=280, legend=False)
+    order = sorted({name for points in figures.values() for name in points}, key=_level_order)
+    figure.update_xaxes(type="category", categoryorder="array", categoryarray=order)
+    figure.update_yaxes(tickformat=".0%" if share else None, title_standoff=16)
+    return figure
+
+
+def _level_order(name: str) -> tuple[int, int]:
+    if name == "input":
+        return (0, 0)
+    return (1, int(name.removeprefix("level "))) if name.startswith("level ") else (2, 0)
+
+
+def _lines(curve: RunCurve, phase: tuple[str, int], column: str, measure: Measure, colour: str) -> list[go.Scatter]:
+    table = phase_table(curve.history)
+    if table.empty:
+        return []
+    table = table[(table["phase"].astype(str) == phase[0]) & (table["level"] == phase[1])]
+    if table.empty:
+        return []
+    validated = bool(table[f"validation_{measure}"].notna().any())
+    parts = ("train", "validation") if validated else ("train",)
+    return [
+        _line(curve, table, column, part, measure, colour, solid=part == "validation" or not validated)
+        for part in parts
+    ]
 
 
 def _line(
@@ -123,11 +192,7 @@ def _line(
     )
 
 
-def _measured(history: pd.DataFrame, measure: Measure) -> pd.DataFrame:
-    return history if measure == "loss" else history[history["train_accuracy"].notna()]
-
-
 def _y_title(kind: str, measure: Measure) -> str:
     if measure == "accuracy":
-        return "Accuracy"
-    return "Cross-entropy a row" if kind in ("softmax", "fine_tune") else "Loss a row"
+        return "accuracy (share of rows)"
+    return "cross-entropy per row (nats)" if kind in CLASSIFIERS else "loss per row"

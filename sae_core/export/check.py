@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from sae_core.data.dataset import Dataset, Features
 from sae_core.data.preparation import Preparation
-from sae_core.data.prepared_columns import BooleanColumn, CategoryColumn
+from sae_core.data.prepared_columns import BooleanColumn, CategoryColumn, DateColumn, TableColumn
 from sae_core.export.files import relative_difference
 from sae_core.model.trained import TrainedStack
 
@@ -87,12 +87,20 @@ def _undecided(preparation: Preparation, prepared: NDArray[np.float32]) -> NDArr
     at = 0
     for column in preparation.columns:
         width = len(column.feature_names)
-        x = prepared[:, at : at + width]
-        if isinstance(column, CategoryColumn):
-            close = np.sort(x, axis=1)[:, -1] - np.sort(x, axis=1)[:, -2:][:, 0] < TOLERANCE if width > 1 else False
-        else:
-            thresholds = x if isinstance(column, BooleanColumn) else x[:, 1:]
-            close = (np.abs(thresholds - 0.5) < TOLERANCE).any(axis=1)
-        result[:, at : at + width] = np.asarray(close)[..., None]
+        close = _is_close_call(column, prepared[:, at : at + width])
+        result[:, at : at + width] = close[:, None]
         at += width
     return result
+
+
+def _is_close_call(column: TableColumn, x: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """(n,) of one column's inputs, (n, width)."""
+    if isinstance(column, CategoryColumn):
+        best = np.sort(x, axis=1)[:, -2:]
+        return np.asarray(best[:, -1] - best[:, 0] < TOLERANCE) if x.shape[1] > 1 else np.zeros(len(x), dtype=np.bool_)
+    thresholds = x if isinstance(column, BooleanColumn) else x[:, 1:]
+    close = (np.abs(thresholds - 0.5) < TOLERANCE).any(axis=1)
+    if isinstance(column, DateColumn) and column.whole_days:
+        days = x[:, 0] * column.scale + column.center
+        close |= np.abs(days - np.floor(days) - 0.5) < TOLERANCE * max(1.0, column.scale)
+    return np.asarray(close)

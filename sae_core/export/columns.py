@@ -103,7 +103,7 @@ def features(preparation: Preparation, outputs: Sequence[NDArray[Any]]) -> Featu
                 missing = np.isnan(values)
                 result[column.name] = pd.arrays.BooleanArray(np.where(missing, 0, values) > 0.5, missing)
             case DateColumn():
-                result[column.name] = cells.dates(values)
+                result[column.name] = cells.dates(values, column.whole_days)
             case _:
                 result[column.name] = values
     return pd.DataFrame(result, copy=False)
@@ -112,7 +112,7 @@ def features(preparation: Preparation, outputs: Sequence[NDArray[Any]]) -> Featu
 def _cells(column: TableColumn, values: pd.Series) -> NDArray[Any]:
     match column:
         case CategoryColumn():
-            return np.array(["" if word is None else word for word in cells.words(values)], dtype=object)
+            return np.asarray(cells.words(values).fillna(""), dtype=object)
         case BooleanColumn():
             return cells.truths(values, column.name)
         case DateColumn():
@@ -194,6 +194,8 @@ def _add_number(graph: Graph, own: str, column: TableColumn) -> str:
     else:
         center, scale = _scaling([column])
         number = _add_unscaling(graph, value, center, scale)
+        if isinstance(column, DateColumn) and column.whole_days:
+            number = graph.add("Round", number)
     if not column.has_indicator:
         return number
     missing = graph.add("Greater", graph.pick(own, [1]), half)

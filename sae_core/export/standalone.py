@@ -292,7 +292,9 @@ def _unscaled(column: dict[str, Any], value: float) -> Any:
     if column["kind"] != "date":
         return number
     try:
-        return (EPOCH + timedelta(days=number)).replace(tzinfo=None)
+        return (EPOCH + timedelta(days=float(np.round(number)) if column["whole_days"] else number)).replace(
+            tzinfo=None
+        )
     except OverflowError:
         return None
 

@@ -1,0 +1,32 @@
+"""Export: the trained encoder and its codes in forms that run elsewhere, each verified before it is offered."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from explorer import store
+from explorer.widgets import export as parts
+from explorer.widgets.frame import begin_page, guarded
+
+session = begin_page(
+    "Export",
+    intro="Take the encoder and its codes away. Each file takes your own columns or pixels, and is loaded again and "
+    "compared before it is offered.",
+    needs="model",
+)
+run_id = session.run_id
+assert run_id is not None
+with guarded():
+    model, data = store.model(run_id), store.dataset(run_id)
+    parts.not_yet_trained_note(model, len(session.config.layers))
+    left, right = st.columns(2, gap="medium")
+    with left:
+        with st.container(border=True), guarded():
+            parts.onnx_card(run_id, model)
+        with st.container(border=True), guarded():
+            parts.script_card(model)
+    with right:
+        with st.container(border=True), guarded():
+            parts.bundle_card(run_id, model)
+        with st.container(border=True), guarded():
+            parts.codes_card(run_id, model, data)
