@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from sae_core import limits
 from sae_core.data.collection import Collection, open_collection
-from sae_core.data.entries import Skipped, describe_skipped
+from sae_core.data.entries import EntryError, Skipped, describe_skipped
 from sae_core.data.stored import Stored, open_stored
 from sae_core.errors import LabelError, TooLargeError, UnreadableFileError
 
@@ -20,7 +20,11 @@ SPARSE = {"indices", "indptr", "format", "shape", "data"}  # names in a file of 
 
 
 def all_stored(files: Collection) -> tuple[list[Stored], list[str]]:
-    """Every array in the files, and notes on what was left out."""
+    """Every array in the files, and notes on what was left out.
+
+    Raises:
+        UnreadableFileError, UnsafeFileError, TooLargeError: there is none that can be used.
+    """
     stored: list[Stored] = []
     skipped = list(files.skipped)
     names = {entry.name.split("/")[-1] for entry in files.entries}
@@ -29,12 +33,20 @@ def all_stored(files: Collection) -> tuple[list[Stored], list[str]]:
             f"{files.name} holds a sparse SciPy matrix. Save the full one: numpy.savez(file, X=matrix.toarray(), "
             "y=labels)."
         )
+    broken: list[EntryError] = []
     for entry in files.entries:
-        array = open_stored(entry)
+        try:
+            array = open_stored(entry)
+        except EntryError as error:
+            broken.append(error)
+            skipped.append(Skipped(entry.name, error.reason, error.kind))
+            continue
         if array is None:
             skipped.append(Skipped(entry.name, "is not an array (.npy or IDX)"))
         else:
             stored.append(array)
+    if broken and not stored:
+        raise broken[0].kind(str(broken[0]))
     if not stored:
         reason = f" {describe_skipped(skipped)[0]}" if skipped else ""
         raise UnreadableFileError(f"{files.name} holds no array of numbers.{reason} Choose an .npz, .npy or IDX file.")
@@ -63,18 +75,22 @@ def _one_axis(labels: NDArray[Any], name: str) -> NDArray[Any]:
     """(n,), (n, 1) or one-hot (n, k) -> (n,)."""
     if labels.ndim == 2 and labels.shape[1] == 1:
         return labels[:, 0]
-    if (
-        labels.ndim == 2
-        and labels.dtype.kind in "biuf"
-        and np.isin(labels, (0, 1)).all()
-        and (labels.sum(axis=1) == 1).all()
-    ):
+    if labels.ndim == 2 and labels.dtype.kind in "biuf" and is_one_hot(labels):
         return np.asarray(labels.argmax(axis=1))
     if labels.ndim != 1:
         raise LabelError(
             f"{name!r} has the form {labels.shape}, but labels are one value for each row. Save one column."
         )
     return labels
+
+
+def is_one_hot(values: NDArray[Any]) -> bool:
+    """Whether every row of (n, k) numbers holds a single 1 and otherwise 0.
+
+    >>> is_one_hot(np.eye(3)), is_one_hot(np.ones((3, 3)))
+    (True, False)
+    """
+    return bool(np.isin(values, (0, 1)).all() and (values.sum(axis=1) == 1).all())
 
 
 def named_array(stored: Sequence[Stored], name: str) -> Stored | None:

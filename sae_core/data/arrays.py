@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sae_core.data.array_labels import all_stored, as_labels, given_labels, named_array, read_labels
+from sae_core.data.array_labels import all_stored, as_labels, given_labels, is_one_hot, named_array, read_labels
 from sae_core.data.collection import Source, open_collection
 from sae_core.data.dataset import Dataset
 from sae_core.data.entries import Report, memory_errors
@@ -168,7 +168,7 @@ def _parts(stored: Sequence[Stored], name: str) -> tuple[dict[Part, _Rows], list
 
 def _labels_for(features: Stored, others: Sequence[Stored], part: Part) -> Stored | None:
     n = features.shape[0]
-    named = [each for each in others if _is_label_name(each.name) and _part(each.name) == part and each.shape]
+    named = [each for each in others if _is_label_name(each.name) and _part(each.name) == part and _is_one_a_row(each)]
     for each in named:
         if each.shape[0] == n:
             return each
@@ -186,6 +186,13 @@ def _labels_for(features: Stored, others: Sequence[Stored], part: Part) -> Store
         and not _words(each.name) & NAME_WORDS
     ]
     return unnamed[0] if len(unnamed) == 1 else None
+
+
+def _is_one_a_row(labels: Stored) -> bool:
+    """Whether an array may hold one label for each row: a single column, or indicators of a class."""
+    if len(labels.shape) == 2 and labels.shape[1] > 1 and labels.dtype.kind in "biuf":
+        return all(is_one_hot(block) for block in labels.blocks())
+    return len(labels.shape) == 1 or (len(labels.shape) == 2 and labels.shape[1] == 1)
 
 
 def _read_features(

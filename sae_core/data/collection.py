@@ -62,8 +62,8 @@ def open_collection(source: Source, *, name: str | None = None) -> Collection:
         UnsafeFileError: the ZIP is built to do harm.
         TooLargeError: beyond one of the limits.
     """
-    if isinstance(source, str | os.PathLike) and Path(source).is_dir():
-        return _folder(Path(source), name or Path(source).resolve().name)
+    if isinstance(source, str | os.PathLike) and (folder := Path(source).expanduser()).is_dir():
+        return _folder(folder, name or folder.resolve().name)
     items: list[Any] = list(source) if _is_list(source) else [source]
     if not items:
         raise UnreadableFileError("There are no files to read. Choose at least one.")
@@ -89,12 +89,15 @@ def _is_list(source: Any) -> TypeGuard[Iterable[Item]]:
 def _add_items(collection: Collection, items: Sequence[Any], name: str | None) -> None:
     entries: list[Entry] = []
     skipped: list[Skipped] = []
-    paths = [os.path.abspath(item) for item in items if isinstance(item, str | os.PathLike)]
-    common = os.path.commonpath([os.path.dirname(path) for path in paths]) if paths else ""
+    common = _common_folder(items)
     for position, item in enumerate(items):
+        if isinstance(item, str | os.PathLike) and (folder := Path(item).expanduser()).is_dir():
+            below = _folder(folder, folder.name)
+            entries += [Entry(f"{folder.name}/{entry.name}", entry.stream) for entry in below.entries]
+            skipped += [Skipped(f"{folder.name}/{each.name}", each.reason, each.kind) for each in below.skipped]
+            continue
         shown, stream = _stream(item, common, name if len(items) == 1 else None, position)
-        with stream() as file:
-            head = file.read(4)
+        head = Entry(shown, stream).head(4)
         if head[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
             file = stream()
             collection._open.append(file)
@@ -110,9 +113,24 @@ def _add_items(collection: Collection, items: Sequence[Any], name: str | None) -
             else:
                 entries.append(Entry(tidy, stream))
         collection.name = collection.name or shown
+    if len(entries) + len(skipped) > limits.MAX_ARCHIVE_ENTRIES:
+        raise too_many_files(collection.name, len(entries) + len(skipped))
     if len(items) > 1 and not name:
         collection.name = f"{len(items):,} files"
     collection.entries, collection.skipped = tuple(entries), tuple(skipped)
+
+
+def _common_folder(items: Sequence[Any]) -> str:
+    """The folder that all files given by path lie in; empty where there is none, as on different drives."""
+    paths = [os.path.dirname(_absolute(item)) for item in items if isinstance(item, str | os.PathLike)]
+    try:
+        return os.path.commonpath(paths) if paths else ""
+    except ValueError:
+        return ""
+
+
+def _absolute(path: str | os.PathLike[str]) -> str:
+    return os.path.abspath(os.path.expanduser(path))
 
 
 class _Kept(io.RawIOBase):
@@ -148,8 +166,8 @@ def _stream(item: Any, common: str, name: str | None, position: int) -> tuple[st
     if isinstance(item, tuple) and len(item) == 2 and isinstance(item[0], str):
         return _stream(item[1], common, item[0], position)
     if isinstance(item, str | os.PathLike):
-        path = os.path.abspath(item)
-        shown = name or os.path.relpath(path, common).replace(os.sep, "/")
+        path = _absolute(item)
+        shown = name or (os.path.relpath(path, common) if common else os.path.basename(path)).replace(os.sep, "/")
         if not os.path.isfile(path):  # also keeps away from pipes and devices, which never end
             what = "does not exist" if not os.path.exists(path) else "is not a file"
             raise UnreadableFileError(f"{item} {what}. Check the path.")
@@ -161,10 +179,10 @@ def _stream(item: Any, common: str, name: str | None, position: int) -> tuple[st
         return shown, _opener(path)
     if isinstance(item, bytes | bytearray | memoryview):
         content = bytes(item)
-        return name or f"file {position + 1}", lambda: io.BytesIO(content)
+        return name or _unnamed(position), lambda: io.BytesIO(content)
     if hasattr(item, "read"):
         own = getattr(item, "name", None)
-        shown = name or (os.path.basename(own) if isinstance(own, str) and own else f"file {position + 1}")
+        shown = name or (os.path.basename(own) if isinstance(own, str) and own else _unnamed(position))
         if not (hasattr(item, "seekable") and item.seekable()):
             content = item.read(limits.MAX_UPLOAD_BYTES + 1)
             if len(content) > limits.MAX_UPLOAD_BYTES:
@@ -175,6 +193,10 @@ def _stream(item: Any, common: str, name: str | None, position: int) -> tuple[st
             return _stream(content, common, shown, position)
         return shown, lambda: _Kept(item)  # type: ignore[return-value]  # RawIOBase has all that is used
     raise UnreadableFileError(f"A {type(item).__name__} is not a file. Give paths, bytes or binary file objects.")
+
+
+def _unnamed(position: int) -> str:
+    return f"File {position + 1}"
 
 
 def _opener(path: str) -> Callable[[], IO[bytes]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -53,7 +54,7 @@ def labels_from_folders(folders: Sequence[tuple[str, ...]]) -> FolderLabels:
     ('cat', 'cat')
     """
     paths = _without_shared(folders)
-    parts = [PARTS.get(path[0].strip().lower()) if path else None for path in paths]
+    parts = [_part(path[0]) if path else None for path in paths]
     notes: list[str] = []
     is_test = None
     if all(parts) and len(set(parts)) > 1:
@@ -73,6 +74,12 @@ def labels_from_folders(folders: Sequence[tuple[str, ...]]) -> FolderLabels:
         for names in twins[:3]
     ]
     return FolderLabels(labels, is_test, tuple(notes))
+
+
+def _part(folder: str) -> str | None:
+    """ "Train", "seg_train", "testing-images" -> the part of a data set that a folder holds."""
+    found = {PARTS[word] for word in re.findall("[a-z]+", folder.lower()) if word in PARTS}
+    return found.pop() if len(found) == 1 else None
 
 
 def _without_shared(folders: Sequence[tuple[str, ...]], *, top: bool = True) -> list[tuple[str, ...]]:

@@ -90,17 +90,30 @@ def read_images(
     folders = labels_from_folders([entry.folders for entry in kept])
     notes += _picture_notes(flags, decided)
     notes += _scale_open(matrix, np.array([flag.is_open for flag in flags]))
-    labels = np.array(folders.labels, dtype=object)
+    labels, about, note = _labels(folders.labels)
     return Dataset(
         name=files.name,
         kind="images",
         features=matrix,
-        labels=labels if any(label is not None for label in folders.labels) else None,
+        labels=labels,
         image_shape=decided.shape,
-        identifiers=pd.DataFrame({"file": [entry.name for entry in kept]}),
+        identifiers=pd.DataFrame({"file": [entry.name for entry in kept], **about}),
         official_test=folders.official_test,
-        notes=(*notes, *folders.notes, *describe_skipped(skipped)),
+        notes=(*notes, *folders.notes, *note, *describe_skipped(skipped)),
     )
+
+
+def _labels(
+    found: Sequence[str | None],
+) -> tuple[NDArray[np.object_] | None, dict[str, Sequence[str | None]], tuple[str, ...]]:
+    """Labels; or columns that tell the folders, and a note, where these are too many to be classes."""
+    different = {label for label in found if label is not None}
+    if len(different) > limits.MAX_CLASSES:
+        note = (
+            f"The pictures lie in {len(different):,} folders, too many for classes; they are shown with each picture."
+        )
+        return None, {"folder": found}, (note,)
+    return (np.array(found, dtype=object) if different else None), {}, ()
 
 
 def preview_images(

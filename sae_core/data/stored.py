@@ -122,21 +122,18 @@ def open_stored(entry: Entry) -> Stored | None:
     """The array in a file, or None where the file is no array.
 
     Raises:
-        UnreadableFileError: an array whose header is broken, or of a kind that holds no plain numbers or words.
-        UnsafeFileError: an array of pickled Python objects.
-        TooLargeError: more values than `limits.MAX_PREPARED_BYTES` allows.
+        EntryError: an array whose header is broken, that holds pickled objects or anything but plain numbers and
+            words, or more values than `limits.MAX_PREPARED_BYTES` allows.
     """
     with _opened(entry) as stream:
         head = _take(stream, HEAD, entry)
     stored = _npy(head, entry) if head.startswith(NPY) else idx_header(head, entry)
     if stored is None:
         return None
-    size = max(stored.n_values * 4, stored.n_values * stored.dtype.itemsize // 2)
-    if size > limits.MAX_PREPARED_BYTES:
-        raise TooLargeError(
-            f"{entry.name} announces {' x '.join(f'{side:,}' for side in stored.shape)} values; the limit is "
-            f"{limits.MAX_PREPARED_BYTES // 4:,} values. Save a part of it."
-        )
+    if max(stored.n_values * 4, stored.n_values * stored.dtype.itemsize // 2) > limits.MAX_PREPARED_BYTES:
+        shape = " x ".join(f"{side:,}" for side in stored.shape)
+        most = limits.MAX_PREPARED_BYTES // 4
+        raise EntryError(entry.name, f"announces {shape} values, more than {most:,} (save a part of it)", TooLargeError)
     return stored
 
 
@@ -153,16 +150,14 @@ def idx_header(head: bytes, entry: Entry) -> Stored | None:
     """The header of an IDX file, or None where it is none.
 
     Raises:
-        UnreadableFileError: it ends within the header.
+        EntryError: it ends within the header.
     """
     if not is_idx(head):
         return None
     axes = head[3]
     start = 4 + 4 * axes
     if len(head) < start:
-        raise UnreadableFileError(
-            f"{entry.name} ends within its header, so it was cut short. Download or copy it again."
-        )
+        raise EntryError(entry.name, "was cut short within its header (download or copy it again)")
     shape = struct.unpack(f">{axes}I", head[4:start])
     return Stored(_stem(entry.name), entry, shape, np.dtype(IDX_DTYPES[head[2]]), start)
 
@@ -180,19 +175,17 @@ def _npy(head: bytes, entry: Entry) -> Stored:
             shape, fortran, dtype = read(file)
     # A broken header sets off anything from ValueError to RecursionError, SyntaxError and TokenError in numpy.
     except Exception:
-        raise UnreadableFileError(
-            f"{entry.name} begins as a NumPy array, but its header is broken. Save it again with numpy.save."
-        ) from None
+        raise EntryError(entry.name, "has a header that is broken (save it again with numpy.save)") from None
     if dtype.hasobject:
-        raise UnsafeFileError(
-            f"{entry.name} holds pickled Python objects, which can run any program when they are opened, so it is not "
-            "read. Save plain numbers or words, with numpy.save(..., allow_pickle=False)."
+        raise EntryError(
+            entry.name,
+            "holds pickled Python objects, which can run any program when they are opened "
+            "(save plain numbers or words, with allow_pickle=False)",
+            UnsafeFileError,
         )
     if any(side < 0 for side in shape) or dtype.kind not in "biufUS" or dtype.itemsize == 0:
         what = "named fields" if dtype.names else f"values of the kind {dtype}"
-        raise UnreadableFileError(
-            f"{entry.name} holds {what}, not plain numbers. Save the numbers alone, or a CSV file."
-        )
+        raise EntryError(entry.name, f"holds {what}, not plain numbers (save the numbers alone, or a CSV file)")
     return Stored(_stem(entry.name), entry, tuple(int(side) for side in shape), dtype, file.tell(), bool(fortran))
 
 

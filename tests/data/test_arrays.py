@@ -334,9 +334,24 @@ def test_too_many_classes(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("labels", [Y[:11], np.zeros((12, 2, 2)), np.zeros((12, 3))])
 def test_labels_that_do_not_fit(labels: Any) -> None:
     with pytest.raises(LabelError):
-        read_arrays(npz(X=X, y=labels))
-    with pytest.raises(LabelError):
         read_arrays(npy(X), labels=labels)
+    with pytest.raises(LabelError):
+        read_arrays(npz(X=X, digit=labels), labels="digit")
+
+
+def test_recognised_labels_of_another_number_are_an_error_and_of_another_form_are_not_used() -> None:
+    with pytest.raises(LabelError, match="'X' has 12 rows but 'y' has 11 labels"):
+        read_arrays(npz(X=X, y=Y[:11]))
+    data = read_arrays(npz(X=X, y=np.zeros((12, 3))))
+    assert data.y is None
+    assert any("not used: 'y'" in note for note in data.notes)
+
+
+def test_pickled_extras_are_left_out() -> None:
+    extra = np.array([{"author": "me"}], dtype=object)
+    data = read_arrays(npz(X=X, y=Y, metadata=extra))
+    assert data.classes == (0, 1, 2)
+    assert any("holds pickled Python objects" in note and note.endswith(": metadata.npy.") for note in data.notes)
 
 
 # Values that are no numbers
@@ -377,8 +392,8 @@ def test_pictures_with_missing_values_are_left_out() -> None:
         (npy(np.array([["a", "b"]])), "no array with one row for each example"),
         (npz(y=Y), "no array with one row for each example"),
         (npy(X)[:-1], "cut short"),
-        (npy(X)[:100], "cut short|header is broken"),
-        (npy(X)[:7], "header is broken"),
+        (npy(X)[:100], "cut short|header that is broken"),
+        (npy(X)[:7], "header that is broken"),
         (npy(X) + b"\0", "more than"),
         (gzip.compress(npy(X))[:-20], "damaged|cut short"),
         (b"a,b\n1,2\n", "no array of numbers"),

@@ -99,6 +99,31 @@ def test_a_test_folder_without_classes_is_not_used_to_test() -> None:
     assert data.classes == ("cat", "dog")
 
 
+def test_split_folders_may_have_longer_names() -> None:
+    paths = ["seg_train/sea/1", "seg_train/street/2", "seg_test/sea/3"]
+    data = read_images(zip_of({f"{path}.png": picture(noise()) for path in paths}))
+    assert data.classes == ("sea", "street")
+    assert data.official_test is not None
+    assert data.official_test.sum() == 1
+
+
+def test_a_class_may_be_called_train() -> None:
+    paths = ["car/1", "train/2", "plane/3"]
+    assert read_images(zip_of({f"{path}.png": picture(noise()) for path in paths})).classes == ("car", "plane", "train")
+
+
+def test_too_many_folders_are_no_classes(monkeypatch: pytest.MonkeyPatch) -> None:
+    files = zip_of({f"person{i}/1.png": picture(noise()) for i in range(4)})
+    monkeypatch.setattr(limits, "MAX_CLASSES", 4)
+    assert len(read_images(files).classes) == 4
+    monkeypatch.setattr(limits, "MAX_CLASSES", 3)
+    data = read_images(files)
+    assert data.y is None
+    assert data.identifiers is not None
+    assert data.identifiers["folder"].tolist() == ["person0", "person1", "person2", "person3"]
+    assert any("4 folders, too many for classes" in note for note in data.notes)
+
+
 def test_classes_that_differ_in_case_are_named() -> None:
     data = read_images(zip_of({"Cat/1.png": picture(noise()), "cat/2.png": picture(noise())}))
     assert data.classes == ("Cat", "cat")
@@ -143,6 +168,21 @@ def test_all_sources_give_the_same_rows(tmp_path: Path) -> None:
 def test_several_zips_are_read_together() -> None:
     zips = [(f"{name}.zip", zip_of({"1.png": picture(noise()), "2.png": picture(noise())})) for name in ("cat", "dog")]
     assert read_images(zips).classes == ("cat", "dog")
+
+
+def test_several_folders_are_read_together(tmp_path: Path) -> None:
+    for name in ("cat", "dog"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "1.png").write_bytes(picture(noise()))
+    assert read_images([tmp_path / "cat", tmp_path / "dog"]).classes == ("cat", "dog")
+
+
+def test_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    (tmp_path / "a.png").write_bytes(picture(noise()))
+    for source in ("~/a.png", ["~/a.png"], "~"):
+        assert len(read_images(source)) == 1
 
 
 def test_loose_files_have_no_labels(tmp_path: Path) -> None:

@@ -47,8 +47,8 @@ PICKLED = npy(np.array([Bomb()], dtype=object), allow_pickle=True)
     [
         PICKLED,
         gzip.compress(PICKLED),
-        zip_of({"X.npy": npy(X), "y.npy": PICKLED}),
-        [("X.npy", npy(X)), ("y.npy", PICKLED)],
+        zip_of({"X.npy": PICKLED, "y.npy": PICKLED}),
+        [("X.npy", PICKLED), ("y.npy", PICKLED)],
         header("(1,)", "'|O'") + pickle.dumps([Bomb()]),
     ],
     ids=["npy", "gzip", "npz", "list", "by hand"],
@@ -56,6 +56,12 @@ PICKLED = npy(np.array([Bomb()], dtype=object), allow_pickle=True)
 def test_pickled_objects_are_never_opened(source: Any) -> None:
     with pytest.raises(UnsafeFileError, match="which can run any program when they are opened"):
         read_arrays(source)
+
+
+def test_pickled_labels_are_left_out() -> None:
+    data = read_arrays(zip_of({"X.npy": npy(X), "y.npy": PICKLED}))
+    assert data.y is None
+    assert any("can run any program" in note and note.endswith(": y.npy.") for note in data.notes)
 
 
 @pytest.mark.parametrize("content", [pickle.dumps(Bomb(), protocol) for protocol in range(2, 6)])
