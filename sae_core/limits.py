@@ -21,6 +21,7 @@ MAX_CATEGORIES = 50  # further values of a category column go to "other"
 MAX_TABLE_BYTES = 4096 * MEGABYTE  # of text after decompression: a gzip bomb ends here
 MAX_TABLE_LINE = 16 * MEGABYTE  # characters of one line; a file without line ends is not a table
 MAX_TABLE_CELL = 131_072  # characters of one cell; longer ones are an unclosed quote nearly always
+MAX_COLUMN_NAME = 200  # characters; longer names are cut, since charts and editors cannot show them
 MAX_IDENTIFIER_BYTES = 256 * MEGABYTE  # of text in identifier and ignored columns that is kept to be shown with a row
 MAX_TRACKED_VALUES = 10_000  # different values of one column that are counted exactly while it is looked through
 RARE_CATEGORY_SHARE = 0.001  # categories in fewer training rows than this share go to "other"

@@ -193,7 +193,7 @@ def guess_date_format(words: Iterable[str], *, day_first: bool = False, allow_co
     sample = [word for word in sample if word and word.lower() not in MISSING_WORDS][:500]
     if not sample:
         return None
-    wanted = 0.95 * len(sample)
+    wanted = min(0.95 * len(sample), len(sample) - (len(sample) >= 6))
     if sum(_ISO.fullmatch(word) is not None for word in sample) >= wanted:
         return ISO if _share(sample, ISO) >= wanted else None
     if allow_compact and sum(re.fullmatch(r"(19|20)\d{6}", word) is not None for word in sample) >= wanted:

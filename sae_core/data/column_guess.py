@@ -153,12 +153,13 @@ def _guess_role(found: ColumnSummary, kind: GuessedKind, position: int, n_column
         return "ignore", "lists, structures and bytes cannot be features"
     if not filled or (found.words and all(word.lower() in cells.MISSING_WORDS for word in found.words)):
         return "ignore", "has no values"
-    if exact and distinct == 1 and found.empty == 0 and not found.dates:
+    if exact and distinct == 1 and found.rows > 1 and found.empty == 0 and not found.dates:
         return "ignore", "has the same value in every row"
     unique = found.distinct_share > 0.95
     named = _ID_NAME.fullmatch(found.name) is not None
     if kind == "numeric" and found.rows >= 5 and n_columns > 1:
-        if found.counting and found.whole and found.low in (0, 1) and (position == 0 or named):
+        first = position == 0 and (found.rows >= 10 or found.name in ("column 1", "row"))
+        if found.counting and found.whole and found.low in (0, 1) and (first or named):
             return "identifier", "counts the rows"
         if named and found.whole and unique and found.rows >= 10:
             return "identifier", "is named like an identifier and different in every row"

@@ -114,9 +114,16 @@ def guess_encoding(head: bytes, found: Scan) -> str:
         even, odd = sample[::2].count(0), sample[1::2].count(0)
         if max(even, odd) > 0.6 * (len(sample) // 2) and min(even, odd) < 0.1 * max(even, odd):
             return "utf-16-be" if even > odd else "utf-16-le"
-    if found.is_utf8:
+    if found.is_utf8 or is_nearly_utf8(found.odd_sample):
         return "utf-8"
     return _guess_eight_bit(found.odd_sample)
+
+
+def is_nearly_utf8(sample: bytes) -> bool:
+    """Whether some letters are broken in text that is UTF-8 otherwise, e.g. where parts were cut out and joined."""
+    text = sample.decode("utf-8", "replace")
+    broken = text.count("\ufffd")
+    return broken <= 0.1 * (sum(ord(letter) > 127 for letter in text) - broken)
 
 
 def _guess_eight_bit(sample: bytes) -> str:
@@ -128,6 +135,8 @@ def _guess_eight_bit(sample: bytes) -> str:
         best = max(("gb18030", "big5", "shift_jis", "euc_jp", "euc_kr"), key=lambda name: _plausible(sample, name))
         if _plausible(sample, best) > 0.6:
             return best
+    if odd < 4:
+        return "cp1252" if _plausible(sample, "cp1252") > 0 else "latin-1"
     single = max(("cp1252", "cp1250", "cp1251", "iso8859-15", "koi8-r", "cp1253", "mac_roman", "cp437"), key=lambda name: _plausible(sample, name))
     return single if _plausible(sample, single) > 0 else "latin-1"
 
@@ -218,6 +227,10 @@ def guess_layout(lines: list[str], encoding: str, given: Dialect) -> Layout:
     header = cells[0] if has_header else []
     data = cells[1:] if has_header else cells
     width, row_names = _width(header, data, has_header)
+    if skip > (separator is not None) and given.skip_rows is None:
+        notes.append(f"The first {skip} line{'s are' if skip > 1 else ' is'} not part of the table: left out.")
+    if not has_header and given.header is None:
+        notes.append("The first line holds values, not names: columns are named after their position.")
     decimal, thousands = _guess_marks(data, delimiter, given)
     dialect = FullDialect(delimiter, encoding, decimal, thousands, has_header, skip, quote)
     return Layout(dialect, tuple(header), width, row_names, tuple(notes))

@@ -28,6 +28,7 @@ def can_be_fast(dialect: FullDialect, found: Scan) -> bool:
     """Whether the fast reader knows this way of writing."""
     return (
         found.size >= FAST_BYTES
+        and found.is_utf8
         and dialect.encoding.lower().replace("_", "-") in ("utf-8", "utf8", "utf-8-sig", "ascii")
         and dialect.delimiter != " "
     )

@@ -42,7 +42,7 @@ class ParquetRows:
                 f"{source.name} has no column of numbers, texts, dates or truth values. Choose a file that has some."
             )
         self._positions = [at for at, name in enumerate(self.schema.names) if not str(name).startswith(_INDEX)]
-        self.names, self.header_notes = column_names(Layout(FullDialect(), tuple(written), len(written), False, ()))
+        self.names, self.notes = column_names(Layout(FullDialect(), tuple(written), len(written), False, ()))
         if self.most_rows > MAX_TABLE_ROWS:
             raise TooLargeError(f"{source.name} has {self.most_rows:,} rows, more than {MAX_TABLE_ROWS:,}. Bring fewer.")
 

@@ -10,11 +10,11 @@ from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from typing import IO, Any, Protocol
 
-from sae_core.data.dialect import FullDialect, Layout, csv_settings, prepared
+from sae_core.data.dialect import DELIMITERS, Dialect, Layout, csv_settings, prepared, split_lines
 from sae_core.data.fast_rows import IrregularRowError, can_be_fast, fast_batches
 from sae_core.data.table_source import Scan, TableSource
 from sae_core.errors import TooLargeError, UnreadableFileError
-from sae_core.limits import MAX_TABLE_CELL, MAX_TABLE_COLUMNS, MAX_TABLE_LINE, MAX_TABLE_ROWS, MEGABYTE
+from sae_core.limits import MAX_COLUMN_NAME, MAX_TABLE_CELL, MAX_TABLE_COLUMNS, MAX_TABLE_LINE, MAX_TABLE_ROWS, MEGABYTE
 
 _BATCH_CELLS = 400_000
 _LEAST_ROWS = 512  # even of wide tables: less would be slow
@@ -73,6 +73,7 @@ class Rows(Protocol):
     """A table file, opened: its columns' names and its rows in batches."""
 
     names: tuple[str, ...]
+    notes: tuple[str, ...]
     most_rows: int
     problems: Problems
 
@@ -90,9 +91,25 @@ class TextRows:
 
     def __init__(self, source: TableSource, layout: Layout, found: Scan) -> None:
         self.source, self.layout, self.dialect, self.scan = source, layout, layout.dialect, found
-        self.names, self.header_notes = column_names(layout)
+        self.names, notes = column_names(layout)
+        self.notes = (*layout.notes, *notes, *self._encoding_notes())
         self.most_rows = found.lines
         self.problems = Problems()
+
+    def _encoding_notes(self) -> tuple[str, ...]:
+        encoding = self.dialect.encoding
+        try:
+            if encoding.startswith(("utf-16", "utf-32")) or self.scan.is_ascii:
+                return ()
+            if not (encoding.startswith("utf-8") and not self.scan.is_utf8):
+                # The sample consists of whole lines, cut at 2,048 bytes: its last letters may be cut as well.
+                for line in self.scan.odd_sample.split(b"\n"):
+                    if len(line) < 2048:
+                        line.decode(encoding)
+                return ()
+        except UnicodeDecodeError:
+            pass
+        return (f"Some letters are not valid {encoding} and are read as \ufffd.",)
 
     def batches(self, progress: Callable[[float], None] | None = None) -> Iterator[list[Any]]:
         """One array of strings for each column, a few thousand rows at a time."""
@@ -135,7 +152,7 @@ class TextRows:
     def _rows(self, stream: IO[bytes]) -> Iterator[list[str]]:
         """Rows of exactly as many cells as there are columns."""
         width, line = len(self.names), 0
-        text = io.TextIOWrapper(stream, encoding=self.dialect.encoding, newline="")
+        text = io.TextIOWrapper(stream, encoding=self.dialect.encoding, errors="replace", newline="")
         lines = bounded_lines(text, self.source.name)
         skip = self.dialect.skip_rows
         for _ in itertools.islice(lines, skip):
@@ -167,8 +184,7 @@ class TextRows:
             ) from None
         except UnicodeError as error:
             raise UnreadableFileError(
-                f"{self.source.name} is not {dialect.encoding} text (after line {skip + line:,}: {getattr(error, 'reason', error)}). "
-                "Choose another encoding."
+                f"{self.source.name} is not {dialect.encoding} text ({error}). Choose another encoding."
             ) from None
         finally:
             text.detach()
@@ -177,7 +193,7 @@ class TextRows:
         """A row of another length made to fit, or None: it is left out."""
         width = len(self.names)
         if _END in row[-1]:
-            raise self._unclosed(line, "is never closed")
+            raise self._unclosed(line, "has a quote mark that is never closed")
         if not any(cell.strip() for cell in row):
             self.problems.counts["blank"] = self.problems.counts.get("blank", 0) + 1
             return None
@@ -196,8 +212,8 @@ class TextRows:
 
     def _unclosed(self, line: int, what: str) -> UnclosedQuoteError:
         return UnclosedQuoteError(
-            f"{self.source.name}: a quoted cell that begins near line {line:,} {what}. "
-            "Close its quote mark, or choose that quotes have no meaning in this file."
+            f"{self.source.name}: a cell that begins near line {line:,} {what}. "
+            "Close its quote mark, shorten it, or choose that quotes have no meaning in this file."
         )
 
     def _without_blank_rows(self, columns: list[Any]) -> list[Any]:
@@ -253,7 +269,7 @@ def column_names(layout: Layout) -> tuple[tuple[str, ...], tuple[str, ...]]:
         header.insert(0, "row")
     if not layout.dialect.header:
         return tuple(f"column {at + 1}" for at in range(layout.width)), ()
-    written = [" ".join(cell.split()) for cell in header[: layout.width]]
+    written = [_shortened(" ".join(cell.split())) for cell in header[: layout.width]]
     names: list[str] = []
     taken = set(written)
     changed = 0
@@ -278,14 +294,37 @@ def column_names(layout: Layout) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return tuple(names), tuple(notes)
 
 
-def refuse_too_many_columns(name: str, names: tuple[str, ...] | list[str]) -> None:
+def refuse_wide_lines(name: str, lines: list[str], given: Dialect) -> None:
+    """Refuse a table that is far too wide by a look at its first lines, before they are split into cells.
+
+    Raises:
+        TooLargeError: more columns than `limits.MAX_TABLE_COLUMNS`.
+    """
+    for line in lines[:50]:
+        if len(line) <= MAX_TABLE_COLUMNS:
+            continue
+        delimiter = given.delimiter or max(DELIMITERS, key=line.count)
+        count = line.count(delimiter) + 1
+        if count > MAX_TABLE_COLUMNS:
+            start = line[: 64 * MAX_TABLE_COLUMNS]
+            cells = next((row for _, row in split_lines([start], delimiter, '"')), [])
+            if len(cells) > MAX_TABLE_COLUMNS:
+                refuse_too_many_columns(name, [cell.strip() for cell in cells], count)
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= MAX_COLUMN_NAME else name[: MAX_COLUMN_NAME - 1] + "…"
+
+
+def refuse_too_many_columns(name: str, names: tuple[str, ...] | list[str], count: int | None = None) -> None:
     """Refuse a table that is too wide, before it is parsed whole.
 
     Raises:
         TooLargeError: more columns than `limits.MAX_TABLE_COLUMNS`; the message names the first one beyond.
     """
     if len(names) > MAX_TABLE_COLUMNS:
+        first = str(names[MAX_TABLE_COLUMNS]) or f"column {MAX_TABLE_COLUMNS + 1}"
         raise TooLargeError(
-            f"{name} has {len(names):,} columns, more than {MAX_TABLE_COLUMNS:,}: from {str(names[MAX_TABLE_COLUMNS])[:60]!r} on there are "
+            f"{name} has {count or len(names):,} columns, more than {MAX_TABLE_COLUMNS:,}: from {first[:60]!r} on there are "
             "too many. Keep the columns that matter and bring the table again."
         )

@@ -106,7 +106,10 @@ def open_source(source: TableInput, name: str | None = None) -> TableSource:
             raise UnreadableFileError(f"{name} is a Parquet file that was cut off: its end is missing. Copy or export it again.")
         return TableSource(name, size, False, True, seekable)
     found = TableSource(name, size, magic[:2] == b"\x1f\x8b", False, seekable)
-    _refuse_other_formats(name, found.head(512) if found.is_gzip else magic)
+    head = found.head(512) if found.is_gzip else magic
+    if found.is_gzip and head[:2] == b"\x1f\x8b":
+        raise UnreadableFileError(f"{name} is compressed twice. Unpack it once, and bring what comes out.")
+    _refuse_other_formats(name, head)
     return found
 
 

@@ -23,6 +23,7 @@ from sae_core.data.table_rows import (
     UnclosedQuoteError,
     bounded_lines,
     refuse_too_many_columns,
+    refuse_wide_lines,
 )
 from sae_core.data.table_source import Progress, TableInput, TableSource, open_source, scan
 from sae_core.errors import DataError, UnreadableFileError
@@ -229,6 +230,7 @@ def _rows(source: TableSource, given: Dialect, progress: Progress | None) -> Row
             f"{source.name} has a NUL byte in line {found.nul_line:,}: it is damaged, or not text. Export it again as CSV (UTF-8)."
         )
     lines = _head_lines(source, encoding)
+    refuse_wide_lines(source.name, lines, given)
     try:
         layout = guess_layout(lines, encoding, given)
     except UnreadableFileError as error:
@@ -241,17 +243,15 @@ def _head_lines(source: TableSource, encoding: str) -> list[str]:
     lines: list[str] = []
     size = 0
     with source.open() as stream:
-        text = io.TextIOWrapper(stream, encoding=encoding, newline="")
+        text = io.TextIOWrapper(stream, encoding=encoding, errors="replace", newline="")
         try:
             for line in bounded_lines(text, source.name):
                 lines.append(line)
                 size += len(line)
                 if len(lines) >= _HEAD_LINES or size > _HEAD_BYTES:
                     break
-        except UnicodeError:
-            raise UnreadableFileError(
-                f"{source.name} is not {encoding} text (line {len(lines) + 1}). Choose another encoding."
-            ) from None
+        except UnicodeError as error:
+            raise UnreadableFileError(f"{source.name} is not {encoding} text ({error}). Choose another encoding.") from None
         finally:
             text.detach()
     return lines
@@ -284,7 +284,7 @@ def _look_through(rows: Rows, source: TableSource, kinds: Mapping[str, GuessedKi
     return TableGuess(
         name=source.name, rows=total, dialect=dialect if isinstance(rows, TextRows) else None, columns=columns,
         label_guess=guess_label(columns, total, dialect.header), preview=frame, problems=tuple(rows.problems.first),
-        notes=(*rows.header_notes, *rows.problems.notes()), source_size=source.size,
+        notes=(*rows.notes, *rows.problems.notes()), source_size=source.size,
     )  # fmt: skip
 
 
