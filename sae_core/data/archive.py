@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
+import re
 import stat
 import zipfile
 from collections.abc import Sequence
@@ -113,11 +115,18 @@ def _unusable(name: str, info: zipfile.ZipInfo, last: zipfile.ZipInfo) -> Skippe
 
 
 def _decoded_name(info: zipfile.ZipInfo) -> str:
-    """The name, also where the archive forgot to say that it is UTF-8 (as the packer of macOS does)."""
+    """The name, also where the archive does not say how it is written.
+
+    Without the flag for UTF-8 `zipfile` takes a name for DOS Latin. The packer of macOS writes UTF-8 all the same,
+    Windows in Chinese writes GBK, whose common characters are pairs of bytes from 0xA1.
+    """
     name = info.orig_filename
-    if not info.flag_bits & 0x800 and not name.isascii():
-        try:
-            return name.encode("cp437").decode("utf-8")
-        except UnicodeError:
-            pass
+    if info.flag_bits & 0x800 or name.isascii():
+        return name
+    with contextlib.suppress(UnicodeError):
+        raw = name.encode("cp437")
+        with contextlib.suppress(UnicodeError):
+            return raw.decode("utf-8")
+        if all(len(run) % 2 == 0 and min(run) >= 0xA1 for run in re.findall(rb"[\x80-\xff]+", raw)):
+            return raw.decode("gb2312")
     return name

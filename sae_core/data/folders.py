@@ -50,15 +50,15 @@ def labels_from_folders(folders: Sequence[tuple[str, ...]]) -> FolderLabels:
 
     >>> labels_from_folders([("set", "cat"), ("set", "dog")]).labels
     ('cat', 'dog')
-    >>> labels_from_folders([("train", "cat"), ("test", "cat")]).labels
-    ('cat', 'cat')
+    >>> labels_from_folders([("train", "cat"), ("train", "dog"), ("test", "cat")]).labels
+    ('cat', 'dog', 'cat')
     """
-    paths = _without_shared(folders)
+    paths = _without_shared_top(folders)
     parts = [_part(path[0]) if path else None for path in paths]
     notes: list[str] = []
     is_test = None
     if all(parts) and len(set(parts)) > 1:
-        paths = _without_shared([path[1:] for path in paths], top=False)
+        paths = _without_shared_top([path[1:] for path in paths])
         in_test = np.array([part == "test" for part in parts])
         labelled = np.array([bool(path) for path in paths])
         if "test" in parts and (labelled[in_test].any() or not labelled.any()):
@@ -66,7 +66,7 @@ def labels_from_folders(folders: Sequence[tuple[str, ...]]) -> FolderLabels:
             notes.append(f"{in_test.sum():,} files in the test folder are kept as the test set.")
         if "validation" in parts:
             notes.append("Files in the validation folder are used with the training files; the split draws new ones.")
-    labels = tuple(path[-1] if path else None for path in paths)
+    labels = tuple(path[-1] if path else None for path in _without_shared_bottom(paths))
     classes = Counter(label for label in labels if label is not None)
     twins = [names for names in _same_but_for_case(classes) if len(names) > 1]
     notes += [
@@ -82,14 +82,17 @@ def _part(folder: str) -> str | None:
     return found.pop() if len(found) == 1 else None
 
 
-def _without_shared(folders: Sequence[tuple[str, ...]], *, top: bool = True) -> list[tuple[str, ...]]:
-    """Without the folders that all files share, at the top and (where others are left above) at the bottom."""
+def _without_shared_top(folders: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
     shared = 0
-    if top and folders:
+    if folders:
         first, last = min(folders), max(folders)  # what these two share, all between them share
         pairs = enumerate(zip(first, last, strict=False))
         shared = next((at for at, (one, other) in pairs if one != other), min(len(first), len(last)))
-    paths = [tuple(path[shared:]) for path in folders]
+    return [tuple(path[shared:]) for path in folders]
+
+
+def _without_shared_bottom(paths: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """Without the innermost folders that all files share, as long as others are left above them."""
     while paths and all(len(path) > 1 for path in paths) and len({path[-1] for path in paths}) == 1:
         paths = [path[:-1] for path in paths]
     return paths

@@ -119,9 +119,11 @@ def test_system_files_are_skipped_and_counted(name: str) -> None:
     )
 
 
-def test_names_in_utf8_without_the_flag() -> None:
-    content = zip_of({"BXXr/1.png": GOOD, "Fuchs/2.png": GOOD}).replace(b"BXXr", "Bär".encode())
-    assert read_images(content).classes == ("Bär", "Fuchs")
+@pytest.mark.parametrize(("name", "encoding"), [("猫猫", "gbk"), ("Bär", "cp437"), ("café", "cp437"), ("Bär", "utf-8")])
+def test_names_of_old_packers(name: str, encoding: str) -> None:
+    raw = name.encode(encoding)
+    content = zip_of({f"{'X' * len(raw)}/1.png": GOOD, "Fuchs/2.png": GOOD}).replace(b"X" * len(raw), raw)
+    assert set(read_images(content).classes) == {name, "Fuchs"}
 
 
 def test_the_later_of_two_files_of_one_name_counts() -> None:
