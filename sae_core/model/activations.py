@@ -23,6 +23,8 @@ FUNCTIONS: dict[Activation, Callable[[Tensor], Tensor]] = {
     "linear": lambda a: a,
 }
 
+POSITIVELY_HOMOGENEOUS: tuple[Activation, ...] = ("relu", "leaky_relu", "linear")  # f(s a) = s f(a) for s > 0
+
 _SELU_SCALE = 1.0507009873554805
 _SELU_ALPHA = 1.6732632423543772
 

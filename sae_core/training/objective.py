@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sae_core.config import StackConfig
-from sae_core.model.activations import FUNCTIONS
+from sae_core.model.activations import FUNCTIONS, POSITIVELY_HOMOGENEOUS
 from sae_core.model.autoencoder import Autoencoder, Decoder, TrainingPass
 from sae_core.model.corruption import drop
 from sae_core.model.penalties import contractive, half_squared, kl_sparsity, l1_sparsity
@@ -157,6 +157,24 @@ class PretrainObjective(Objective):
     def validate(self, x: Tensor, y: Tensor | None) -> tuple[Tensor, Tensor | None]:
         codes = self.autoencoder.encoder(x)
         return reconstruction_loss(self.loss, self.autoencoder.decoder, codes, x) * len(x), None
+
+    def finish(self) -> None:
+        """Bring the code to a root mean square of 1 where that changes no reconstruction.
+
+        For a positively homogeneous activation f(s a) = s f(a), so the encoder's weights can be divided by s and the
+        decoder's multiplied. The next level then starts from inputs of the scale that its initial weights are made for;
+        otherwise codes grow from level to level, and supervised fine-tuning hardly moves them any more.
+        """
+        layer = self.autoencoder.layer
+        if layer.activation not in POSITIVELY_HOMOGENEOUS or layer.tied or layer.normalisation != "none":
+            return
+        with torch.no_grad():
+            squares = sum(float(self.autoencoder.encoder(x).square().sum()) for x in self.rows.x.split(ROWS_AT_ONCE))
+            scale = (squares / (len(self.rows.x) * layer.units)) ** 0.5
+            if scale > 0:
+                self.autoencoder.encoder.weight.div_(scale)
+                self.autoencoder.encoder.bias.div_(scale)
+                self.autoencoder.decoder.own_weight.mul_(scale)
 
 
 class DeepObjective(Objective):

@@ -240,8 +240,9 @@ def suggest_config(data: Dataset) -> StackConfig:
         batch_size=batch,
         learning_rate=1e-3 if pictures else 3e-3,
         softmax_epochs=epochs,
-        fine_tune_epochs=round(2.5 * epochs) if pictures else epochs,
-        fine_tune_learning_rate=1e-3 if pictures else 3e-3,
+        fine_tune_epochs=3 * epochs if pictures else epochs,
+        fine_tune_learning_rate=3e-3,
+        schedule="cosine",
         fine_tune_dropout=0.3 if pictures and first >= 256 else 0.0,
     )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -93,6 +95,25 @@ def test_the_deep_objective_goes_through_every_level() -> None:
         found = DeepObjective(data, generator(), module).terms(BATCH).loss
         expected = (module(data.x) - data.x).square().sum() / N
     assert found.item() == pytest.approx(expected.item(), rel=1e-6)
+
+
+def test_a_finished_relu_level_has_codes_of_scale_1_and_the_same_reconstructions() -> None:
+    module, data = stack(3), rows()
+    with torch.no_grad():
+        module.autoencoder(1).encoder.weight.mul_(20)
+        before = module(data.x)
+        PretrainObjective(data, generator(), module.autoencoder(1)).finish()
+        code = module.encode(data.x, 1)
+        torch.testing.assert_close(module(data.x), before)
+    assert code.square().mean().sqrt().item() == pytest.approx(1.0, rel=1e-5)
+
+
+@pytest.mark.parametrize("layer", [{"activation": "tanh"}, {"tied": True}, {"normalisation": "batch"}])
+def test_levels_that_cannot_be_scaled_stay(layer: dict[str, Any]) -> None:
+    module = stack(LayerConfig(units=3, **layer))
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    PretrainObjective(rows(), generator(), module.autoencoder(1)).finish()
+    assert all(torch.equal(before[name], value) for name, value in module.state_dict().items())
 
 
 def test_softmax_scales_codes_only_while_it_trains() -> None:
