@@ -17,6 +17,16 @@ _SAMPLED_CELLS = 2_000_000  # of all columns together
 _TRACKED_CELLS = 4_000_000  # different values tracked in all columns of a wide table together
 
 
+def _text_bytes(values: Any) -> int:
+    """Bytes of all cells as text; numbers and dates are written with about 16 characters."""
+    import pyarrow as pa
+
+    if not pa.types.is_string(values.type):
+        return 16 * len(values)
+    offsets = np.frombuffer(values.buffers()[1], dtype=np.int32)
+    return int(offsets[values.offset + len(values)] - offsets[values.offset]) + 8 * len(values)
+
+
 class ColumnSummary:
     """Counts of one column, fed with its batches.
 
@@ -61,10 +71,10 @@ class ColumnSummary:
             self.is_unsupported = True
             return
         self.empty += values.null_count
+        self.text_bytes += _text_bytes(values)
         if values.null_count == rows:
             self.counting = False
             return
-        self.text_bytes += values.nbytes
         if pa.types.is_timestamp(values.type):
             self.is_typed = True
             self._feed_dates(values.to_numpy(zero_copy_only=False).astype("datetime64[us]"))

@@ -15,11 +15,15 @@ from sae_core.errors import DataError, UnreadableFileError
 
 DELIMITERS = (",", ";", "\t", "|", " ", ":", "^", "~", "\x01")
 _BOMS = (
-    (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _SAMPLE_ROWS = 300
 _NUMBER_LIKE = re.compile(r"[-+(]?[$€£]?(\d{1,3}([.,' \u00a0\u202f]\d{3})+|\d*)([.,]\d+)?([eE][-+]?\d+)?[%)€]?")
+_GROUP = re.compile(r"[1-9]\d{0,2}\.\d{3}")
 _NUMBERS_IN_A_ROW = re.compile(r"[-+]?[\d.,]+([ \t]+([-+]?[\d.,]+|\?))+")
 
 
@@ -101,7 +105,9 @@ def check_dialect(dialect: Dialect) -> None:
             if not codecs.lookup(dialect.encoding)._is_text_encoding:  # type: ignore[attr-defined]
                 raise LookupError
         except (LookupError, ValueError):
-            raise DataError(f"There is no text encoding {dialect.encoding!r}. Choose e.g. utf-8, latin-1 or gb18030.") from None
+            raise DataError(
+                f"There is no text encoding {dialect.encoding!r}. Choose e.g. utf-8, latin-1 or gb18030."
+            ) from None
 
 
 def guess_encoding(head: bytes, found: Scan) -> str:
@@ -137,7 +143,10 @@ def _guess_eight_bit(sample: bytes) -> str:
             return best
     if odd < 4:
         return "cp1252" if _plausible(sample, "cp1252") > 0 else "latin-1"
-    single = max(("cp1252", "cp1250", "cp1251", "iso8859-15", "koi8-r", "cp1253", "mac_roman", "cp437"), key=lambda name: _plausible(sample, name))
+    single = max(
+        ("cp1252", "cp1250", "cp1251", "iso8859-15", "koi8-r", "cp1253", "mac_roman", "cp437"),
+        key=lambda name: _plausible(sample, name),
+    )
     return single if _plausible(sample, single) > 0 else "latin-1"
 
 
@@ -152,7 +161,16 @@ _COMMON = {
     "mac_roman": "éèêàâäöüßçñóíáúÉ",
     "cp437": "éèêàâäöüßçñóíáú",
 }
-_PREFERENCE = {"cp1252": 1.0, "cp1251": 0.99, "cp1250": 0.9, "cp1253": 0.95, "koi8-r": 0.93, "iso8859-15": 0.85, "mac_roman": 0.7, "cp437": 0.6}
+_PREFERENCE = {
+    "cp1252": 1.0,
+    "cp1251": 0.99,
+    "cp1250": 0.9,
+    "cp1253": 0.95,
+    "koi8-r": 0.93,
+    "iso8859-15": 0.85,
+    "mac_roman": 0.7,
+    "cp437": 0.6,
+}
 
 
 def _plausible(sample: bytes, encoding: str) -> float:
@@ -177,7 +195,11 @@ def _plausible(sample: bytes, encoding: str) -> float:
     }
     kana = sum("\u3040" <= letter <= "\u30ff" for letter in high)
     share = sum(ranges[encoding](letter) or letter in "、。，：（）・「」" for letter in high) / len(high)  # noqa: RUF001
-    return share * (0.9 if encoding in ("shift_jis", "euc_jp") and not kana else 1.0) * (0.95 if encoding == "big5" else 1.0)
+    return (
+        share
+        * (0.9 if encoding in ("shift_jis", "euc_jp") and not kana else 1.0)
+        * (0.95 if encoding == "big5" else 1.0)
+    )
 
 
 def _in(letter: str, encoding: str) -> bool:
@@ -336,9 +358,19 @@ def _first_table_row(rows: list[tuple[int, list[str]]]) -> int:
                 continue
             return at
         after = [len(later) for _, later in rows[at + 1 : at + 4]]
-        if len(row) >= usual and (filled > 1 or usual == 2 or len(rows) == at + 1) and not _is_title(row, rows[at + 1 :]):
+        if (
+            len(row) >= usual
+            and (filled > 1 or usual == 2 or len(rows) == at + 1)
+            and not _is_title(row, rows[at + 1 :])
+        ):
             return at
-        if len(row) == usual - 1 and len(row) > 0 and after and all(width == usual for width in after) and (usual > 2 or at == 0):
+        if (
+            len(row) == usual - 1
+            and len(row) > 0
+            and after
+            and all(width == usual for width in after)
+            and (usual > 2 or at == 0)
+        ):
             return at
         if after and all(abs(width - usual) <= 1 for width in after) and filled >= max(2.0, 0.6 * usual):
             return at
@@ -354,8 +386,12 @@ def _is_title(row: list[str], later: list[tuple[int, list[str]]]) -> bool:
 
 def guess_header(rows: list[list[str]]) -> bool:
     """Whether the first of some rows names the columns rather than holding values like those below it."""
-    first, body = rows[0], rows[1 : _SAMPLE_ROWS]
-    shift = 1 if body and sum(len(row) == len(first) + 1 for row in body) > len(body) / 2 and not _all_end_empty(body) else 0
+    first, body = rows[0], rows[1:_SAMPLE_ROWS]
+    shift = (
+        1
+        if body and sum(len(row) == len(first) + 1 for row in body) > len(body) / 2 and not _all_end_empty(body)
+        else 0
+    )
     if shift or not body:
         return not all(_is_value(cell) for cell in first if cell.strip()) or not any(cell.strip() for cell in first)
     names = [cell.strip() for cell in first]
@@ -392,7 +428,9 @@ def _counts_up(names: list[str]) -> bool:
     if len(names) < 3 or not all(re.fullmatch(r"\d{1,6}", name) for name in names):
         return False
     numbers = [int(name) for name in names]
-    return all(b - a == 1 for a, b in zip(numbers, numbers[1:], strict=False)) and (numbers[0] in (0, 1) or numbers[0] > 1800)
+    return all(b - a == 1 for a, b in zip(numbers, numbers[1:], strict=False)) and (
+        numbers[0] in (0, 1) or numbers[0] > 1800
+    )
 
 
 def _all_end_empty(rows: list[list[str]]) -> bool:
@@ -430,7 +468,12 @@ def _guess_marks(data: list[list[str]], delimiter: str, given: Dialect) -> tuple
         if delimiter == ",":
             decimal = "," if decisive > 0 and not points and not mixed_point and decisive > 0.5 * len(commas) else "."
         else:
-            decimal = "," if decisive > len(points) + len(mixed_point) or (delimiter == ";" and commas and not points) else "."
+            plain_points = sum(not _GROUP.fullmatch(cell) for cell in points)
+            decimal = (
+                ","
+                if decisive > plain_points + len(mixed_point) or (delimiter == ";" and commas and not points)
+                else "."
+            )
     if given.thousands is not None:
         return decimal, given.thousands
     other = "," if decimal == "." else "."
@@ -440,13 +483,16 @@ def _guess_marks(data: list[list[str]], delimiter: str, given: Dialect) -> tuple
         if match := group.fullmatch(cell):
             # A single point in a table of decimal commas may still be a decimal point: 1.234
             marks[" " if match[2] in " \u00a0\u202f" else match[2]] += 1
-    if decimal == "," and marks["."] and not any(cell.count(".") > 1 or cell in mixed_comma for cell in cells) and points_not_groups(points):
+    if (
+        decimal == ","
+        and marks["."]
+        and not any(cell.count(".") > 1 or cell in mixed_comma for cell in cells)
+        and points_not_groups(points)
+    ):
         del marks["."]
     return decimal, marks.most_common(1)[0][0] if marks else ""
 
 
 def points_not_groups(points: list[str]) -> bool:
     """Whether some numbers with a point cannot be thousands: 0.5, 12.25."""
-    return any(not re.fullmatch(r"[1-9]\d{0,2}\.\d{3}", cell) for cell in points)
-
-
+    return any(not _GROUP.fullmatch(cell) for cell in points)

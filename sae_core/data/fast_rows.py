@@ -14,7 +14,7 @@ from sae_core.data.dialect import FullDialect
 from sae_core.data.table_source import Scan
 from sae_core.limits import MAX_TABLE_CELL, MEGABYTE
 
-FAST_BYTES = 2 * MEGABYTE  # smaller files are read by the tolerant reader in less time than pyarrow's import takes
+FAST_BYTES = MEGABYTE // 4  # smaller files take no time either way
 _ROWS_AT_ONCE = 1000
 _LEAST_BLOCK, _MOST_BLOCK = MEGABYTE, 16 * MEGABYTE
 _END = "\0end\0"  # the cells of a row that follows the last: pyarrow says nothing about a quote that is never closed
@@ -54,7 +54,9 @@ def fast_batches(stream: IO[bytes], names: tuple[str, ...], dialect: FullDialect
                 column_names=keys,
                 skip_rows=dialect.skip_rows,
             ),
-            parse_options=csv.ParseOptions(delimiter=dialect.delimiter, quote_char=quote, newlines_in_values=found.quotes > 0 and bool(quote)),
+            parse_options=csv.ParseOptions(
+                delimiter=dialect.delimiter, quote_char=quote, newlines_in_values=found.quotes > 0 and bool(quote)
+            ),
             convert_options=csv.ConvertOptions(
                 column_types=dict.fromkeys(keys, pa.string()), null_values=[""], strings_can_be_null=True
             ),
@@ -65,7 +67,9 @@ def fast_batches(stream: IO[bytes], names: tuple[str, ...], dialect: FullDialect
                 ended, batch = True, batch.slice(0, batch.num_rows - 1)
             columns = [trimmed(column) for column in batch.columns]
             if header_to_come:
-                filled = next((at for at in range(batch.num_rows) if any(column[at].is_valid for column in columns)), None)
+                filled = next(
+                    (at for at in range(batch.num_rows) if any(column[at].is_valid for column in columns)), None
+                )
                 header_to_come = filled is None
                 columns = [column.slice(batch.num_rows if filled is None else filled + 1) for column in columns]
             if len(columns[0]):

@@ -7,6 +7,7 @@ import difflib
 import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import pandas as pd
 
@@ -167,9 +168,13 @@ def _fits(guess: TableGuess, source: TableSource, dialect: Dialect) -> bool:
 def _label(label: str | None, roles: Mapping[str, Role]) -> str | None:
     chosen = [column for column, role in roles.items() if role == "label"]
     if len(chosen) > 1:
-        raise DataError(f"{len(chosen)} columns have the role label: {', '.join(map(repr, chosen[:5]))}. Choose one of them.")
+        raise DataError(
+            f"{len(chosen)} columns have the role label: {', '.join(map(repr, chosen[:5]))}. Choose one of them."
+        )
     if label is not None and chosen and chosen[0] != label:
-        raise DataError(f"label={label!r} was asked for, but the column {chosen[0]!r} has the role label. Choose one of them.")
+        raise DataError(
+            f"label={label!r} was asked for, but the column {chosen[0]!r} has the role label. Choose one of them."
+        )
     return label if label is not None else (chosen[0] if chosen else None)
 
 
@@ -180,10 +185,20 @@ def _decide(column: ColumnGuess, options: TableOptions, label: str | None) -> Co
     kind = options.kinds.get(column.name, column.kind)
     if role == "feature" and kind == "text":
         if column.name in options.kinds:
-            raise DataError(f"Column {column.name!r}: free text cannot be a feature. Choose the kind category, or ignore the column.")
+            raise DataError(
+                f"Column {column.name!r}: free text cannot be a feature. Choose the kind category, or ignore the column."
+            )
         kind = "category"
-    if role not in ("feature", "label", "ignore", "identifier") or kind not in ("numeric", "category", "date", "boolean", "text"):
-        raise DataError(f"Column {column.name!r} cannot have the role {role!r} and the kind {kind!r}. Choose one of those offered.")
+    if role not in ("feature", "label", "ignore", "identifier") or kind not in (
+        "numeric",
+        "category",
+        "date",
+        "boolean",
+        "text",
+    ):
+        raise DataError(
+            f"Column {column.name!r} cannot have the role {role!r} and the kind {kind!r}. Choose one of those offered."
+        )
     changed = column.name in options.roles and role != column.role
     return dataclasses.replace(column, role=role, kind=kind, reason="was chosen" if changed else column.reason)
 
@@ -251,41 +266,53 @@ def _head_lines(source: TableSource, encoding: str) -> list[str]:
                 if len(lines) >= _HEAD_LINES or size > _HEAD_BYTES:
                     break
         except UnicodeError as error:
-            raise UnreadableFileError(f"{source.name} is not {encoding} text ({error}). Choose another encoding.") from None
+            raise UnreadableFileError(
+                f"{source.name} is not {encoding} text ({error}). Choose another encoding."
+            ) from None
         finally:
             text.detach()
     return lines
 
 
-def _look_through(rows: Rows, source: TableSource, kinds: Mapping[str, GuessedKind], progress: Progress | None) -> TableGuess:
-    import pyarrow as pa
-
+def _look_through(
+    rows: Rows, source: TableSource, kinds: Mapping[str, GuessedKind], progress: Progress | None
+) -> TableGuess:
     dialect = rows.dialect if isinstance(rows, TextRows) else FullDialect()
     day_first = dialect.delimiter == ";" or dialect.decimal == ","
     n_columns = len(rows.names)
     found = [ColumnSummary(name, dialect, n_columns, day_first) for name in rows.names]
     total = 0
-    preview: list[list[str]] | None = None
+    preview: list[list[str]] = [[] for _ in rows.names]
     for batch in rows.batches(_fraction(progress, "Looking through the columns")):
         n = next((len(values) for values in batch if values is not None), 0)
         for column, values in zip(found, batch, strict=True):
             column.feed(values, n)
-        if preview is None:
-            shown = [None if values is None else values.slice(0, PREVIEW_ROWS).cast(pa.string()).to_pylist() for values in batch]
-            preview = [["…" if column is None else "" if cell is None else cell for cell in (column or [None] * min(n, PREVIEW_ROWS))] for column in shown]
+        if total < PREVIEW_ROWS:
+            for shown, values in zip(preview, batch, strict=True):
+                shown += _as_text(values, min(n, PREVIEW_ROWS - total))
         total += n
     if not total:
         raise UnreadableFileError(
-            f"{source.name} has a header line but no rows with values. Choose a file that has rows." if dialect.header
+            f"{source.name} has a header line but no rows with values. Choose a file that has rows."
+            if dialect.header
             else f"{source.name} has no rows with values. Choose a file that has rows."
         )
     columns = tuple(guess_column(column, at, n_columns, kinds.get(column.name)) for at, column in enumerate(found))
-    frame = pd.DataFrame(dict(zip(rows.names, preview or [], strict=True)), dtype="str")
+    frame = pd.DataFrame(dict(zip(rows.names, preview, strict=True)), dtype="str")
     return TableGuess(
         name=source.name, rows=total, dialect=dialect if isinstance(rows, TextRows) else None, columns=columns,
         label_guess=guess_label(columns, total, dialect.header), preview=frame, problems=tuple(rows.problems.first),
         notes=(*rows.notes, *rows.problems.notes()), source_size=source.size,
     )  # fmt: skip
+
+
+def _as_text(values: Any, n: int) -> list[str]:
+    """The first n cells as text for people."""
+    import pyarrow as pa
+
+    if values is None:
+        return ["…"] * n
+    return ["" if cell is None else cell for cell in values.slice(0, n).cast(pa.string()).to_pylist()]
 
 
 def _part(progress: Progress | None, start: float, stop: float) -> Progress | None:

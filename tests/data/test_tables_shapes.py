@@ -64,7 +64,9 @@ def text(frame: pd.DataFrame, **options: object) -> str:
 
 @shape
 def plain_csv() -> Shape:
-    return Shape(text(flowers()).encode(), FLOWERS, "species", dialect={"delimiter": ",", "encoding": "utf-8", "header": True})
+    return Shape(
+        text(flowers()).encode(), FLOWERS, "species", dialect={"delimiter": ",", "encoding": "utf-8", "header": True}
+    )
 
 
 @shape
@@ -93,7 +95,10 @@ def r_write_table() -> Shape:
     lines = text(flowers(), sep=" ").splitlines()
     lines = [
         " ".join(f'"{name}"' for name in flowers().columns),
-        *(f'"{at + 1}" ' + " ".join(f'"{c}"' if c[0].isalpha() else c for c in line.split(" ")) for at, line in enumerate(lines[1:])),
+        *(
+            f'"{at + 1}" ' + " ".join(f'"{c}"' if c[0].isalpha() else c for c in line.split(" "))
+            for at, line in enumerate(lines[1:])
+        ),
     ]
     return Shape("\n".join(lines).encode(), ("row i n", *FLOWERS), "species", dialect={"delimiter": " "})
 
@@ -109,7 +114,12 @@ def r_write_csv() -> Shape:
 def uci_data_without_header() -> Shape:
     """iris.data: no header, a blank line at the end."""
     body = text(flowers(), header=False) + "\n"
-    return Shape(body.encode(), ("column 1 f n", "column 2 f n", "column 3 f n", "column 4 f c"), "column 4", dialect={"header": False})
+    return Shape(
+        body.encode(),
+        ("column 1 f n", "column 2 f n", "column 3 f n", "column 4 f c"),
+        "column 4",
+        dialect={"header": False},
+    )
 
 
 @shape
@@ -126,7 +136,9 @@ def uci_wine_data() -> Shape:
 def uci_mushroom() -> Shape:
     """Letters only, no header: the first line is a row like the others."""
     random = rng()
-    frame = pd.DataFrame({at: random.choice(list(letters), ROWS) for at, letters in enumerate(["ep", "xbfcs", "yfgs", "nbcgr", "tf"])})
+    frame = pd.DataFrame(
+        {at: random.choice(list(letters), ROWS) for at, letters in enumerate(["ep", "xbfcs", "yfgs", "nbcgr", "tf"])}
+    )
     columns = ("column 1 f c", "column 2 f c", "column 3 f c", "column 4 f c", "column 5 f b")
     return Shape(text(frame, header=False).encode(), columns, "column 5", dialect={"header": False})
 
@@ -138,8 +150,12 @@ def uci_adult() -> Shape:
     lines = ["age, workclass, education-num, sex, income"]
     for _ in range(ROWS):
         work = random.choice(["Private", "State-gov", "?"])
-        lines.append(f"{random.integers(17, 90)}, {work}, {random.integers(1, 16)}, {random.choice(['Male', 'Female'])}, {random.choice(['<=50K', '>50K'])}")
-    return Shape("\n".join(lines).encode(), ("age f n", "workclass f c", "education-num f n", "sex f c", "income f c"), "income")
+        lines.append(
+            f"{random.integers(17, 90)}, {work}, {random.integers(1, 16)}, {random.choice(['Male', 'Female'])}, {random.choice(['<=50K', '>50K'])}"
+        )
+    return Shape(
+        "\n".join(lines).encode(), ("age f n", "workclass f c", "education-num f n", "sex f c", "income f c"), "income"
+    )
 
 
 @shape
@@ -149,7 +165,9 @@ def uci_auto_mpg() -> Shape:
     lines = []
     for at in range(ROWS):
         power = "?" if at % 20 == 3 else f"{random.integers(50, 200)}.0"
-        lines.append(f'{random.normal(23, 5):4.1f}   {random.integers(3, 9)}   {power:10s} {random.integers(1600, 5000)}.      \t"model {at} of {random.integers(99)}"')
+        lines.append(
+            f'{random.normal(23, 5):4.1f}   {random.integers(3, 9)}   {power:10s} {random.integers(1600, 5000)}.      \t"model {at} of {random.integers(99)}"'
+        )
     columns = ("column 1 f n", "column 2 f n", "column 3 f n", "column 4 f n", "column 5 i t")
     return Shape("\n".join(lines).encode(), columns, None, dialect={"delimiter": " ", "header": False})
 
@@ -209,18 +227,31 @@ def semicolon_with_decimal_point() -> Shape:
     random = rng()
     lines = ['"fixed acidity";"residual sugar";"quality"']
     lines += [f"{random.normal(8, 1):.1f};{random.gamma(2, 2):.2f};{random.integers(3, 9)}" for _ in range(ROWS)]
-    return Shape("\n".join(lines).encode(), ("fixed acidity f n", "residual sugar f n", "quality f n"), "quality", dialect={"decimal": "."})
+    return Shape(
+        "\n".join(lines).encode(),
+        ("fixed acidity f n", "residual sugar f n", "quality f n"),
+        "quality",
+        dialect={"decimal": "."},
+    )
 
 
 @shape
 def excel_separator_line() -> Shape:
-    return Shape(("sep=;\r\n" + text(flowers(), sep=";")).encode("utf-8-sig"), FLOWERS, "species", dialect={"skip_rows": 1})
+    return Shape(
+        ("sep=;\r\n" + text(flowers(), sep=";")).encode("utf-8-sig"), FLOWERS, "species", dialect={"skip_rows": 1}
+    )
 
 
 @shape
 def excel_unicode_text() -> Shape:
     """Excel's "Unicode text": UTF-16 with BOM, tabs."""
-    return Shape(text(flowers(), sep="\t").encode("utf-16"), FLOWERS, "species", dialect={"delimiter": "\t", "encoding": "utf-16"}, name="t.txt")
+    return Shape(
+        text(flowers(), sep="\t").encode("utf-16"),
+        FLOWERS,
+        "species",
+        dialect={"delimiter": "\t", "encoding": "utf-16"},
+        name="t.txt",
+    )
 
 
 @shape
@@ -237,7 +268,10 @@ def utf8_with_bom() -> Shape:
 def chinese_gbk() -> Shape:
     random = rng()
     lines = ["编号,年龄,城市,类别"]
-    lines += [f"{1000 + at},{random.integers(18, 80)},{random.choice(['北京', '上海', '广州'])},{random.choice(['正常', '异常'])}" for at in range(ROWS)]
+    lines += [
+        f"{1000 + at},{random.integers(18, 80)},{random.choice(['北京', '上海', '广州'])},{random.choice(['正常', '异常'])}"
+        for at in range(ROWS)
+    ]
     columns = ("编号 i n", "年龄 f n", "城市 f c", "类别 f c")
     return Shape("\n".join(lines).encode("gbk"), columns, "类别", dialect={"encoding": "gb18030"})
 
@@ -247,22 +281,39 @@ def japanese_shift_jis() -> Shape:
     random = rng()
     lines = ["なまえ,身長,クラス"]
     lines += [f"さくら{at},{random.normal(160, 8):.1f},{random.choice(['はい', 'いいえ'])}" for at in range(ROWS)]
-    return Shape("\n".join(lines).encode("shift_jis"), ("なまえ i t", "身長 f n", "クラス f c"), "クラス", dialect={"encoding": "shift_jis"})
+    return Shape(
+        "\n".join(lines).encode("shift_jis"),
+        ("なまえ i t", "身長 f n", "クラス f c"),
+        "クラス",
+        dialect={"encoding": "shift_jis"},
+    )
 
 
 @shape
 def french_latin1() -> Shape:
     random = rng()
     lines = ["année,température,météo"]
-    lines += [f"{random.integers(1990, 2020)},{random.normal(12, 5):.1f},{random.choice(['ensoleillé', 'pluvieux', 'à éviter'])}" for _ in range(ROWS)]
-    return Shape("\n".join(lines).encode("latin-1"), ("année f n", "température f n", "météo f c"), "météo", dialect={"encoding": "cp1252"})
+    lines += [
+        f"{random.integers(1990, 2020)},{random.normal(12, 5):.1f},{random.choice(['ensoleillé', 'pluvieux', 'à éviter'])}"
+        for _ in range(ROWS)
+    ]
+    return Shape(
+        "\n".join(lines).encode("latin-1"),
+        ("année f n", "température f n", "météo f c"),
+        "météo",
+        dialect={"encoding": "cp1252"},
+    )
 
 
 @shape
 def russian_cp1251() -> Shape:
     random = rng()
-    lines = ["возраст;город"] + [f"{random.integers(18, 80)};{random.choice(['Москва', 'Казань', 'Тверь'])}" for _ in range(ROWS)]  # noqa: RUF001
-    return Shape("\n".join(lines).encode("cp1251"), ("возраст f n", "город f c"), "город", dialect={"encoding": "cp1251"})  # noqa: RUF001
+    lines = ["возраст;город"] + [
+        f"{random.integers(18, 80)};{random.choice(['Москва', 'Казань', 'Тверь'])}" for _ in range(ROWS)
+    ]  # noqa: RUF001
+    return Shape(
+        "\n".join(lines).encode("cp1251"), ("возраст f n", "город f c"), "город", dialect={"encoding": "cp1251"}
+    )  # noqa: RUF001
 
 
 @shape
@@ -272,7 +323,9 @@ def pipes() -> Shape:
 
 @shape
 def tabs_in_a_txt() -> Shape:
-    return Shape(text(flowers(), sep="\t").encode(), FLOWERS, "species", dialect={"delimiter": "\t"}, name="flowers.txt")
+    return Shape(
+        text(flowers(), sep="\t").encode(), FLOWERS, "species", dialect={"delimiter": "\t"}, name="flowers.txt"
+    )
 
 
 @shape
@@ -287,7 +340,9 @@ def gzip_named_csv() -> Shape:
 
 @shape
 def parquet() -> Shape:
-    frame = flowers().assign(when=pd.date_range("2021-01-01", periods=ROWS), ok=rng().random(ROWS) > 0.5, n=np.arange(ROWS) % 9)
+    frame = flowers().assign(
+        when=pd.date_range("2021-01-01", periods=ROWS), ok=rng().random(ROWS) > 0.5, n=np.arange(ROWS) % 9
+    )
     file = io.BytesIO()
     frame.to_parquet(file)
     return Shape(file.getvalue(), (*FLOWERS, "when f d", "ok f b", "n f n"), "species", name="flowers.parquet")
@@ -309,12 +364,19 @@ def preamble_of_an_instrument() -> Shape:
 
 @shape
 def preamble_padded_by_a_spreadsheet() -> Shape:
-    return Shape(("Quarterly report,,,\n,,,\n" + text(flowers())).encode(), FLOWERS, "species", dialect={"skip_rows": 2})
+    return Shape(
+        ("Quarterly report,,,\n,,,\n" + text(flowers())).encode(), FLOWERS, "species", dialect={"skip_rows": 2}
+    )
 
 
 @shape
 def comments_above() -> Shape:
-    return Shape(("# source: garden, 2019\n# unit: cm\n" + text(flowers())).encode(), FLOWERS, "species", dialect={"skip_rows": 2})
+    return Shape(
+        ("# source: garden, 2019\n# unit: cm\n" + text(flowers())).encode(),
+        FLOWERS,
+        "species",
+        dialect={"skip_rows": 2},
+    )
 
 
 @shape
@@ -360,14 +422,19 @@ def padded_cells_and_names() -> Shape:
 @shape
 def duplicate_and_blank_names() -> Shape:
     lines = text(flowers()).splitlines()
-    return Shape("\n".join(["a,a,,class", *lines[1:]]).encode(), ("a f n", "a (2) f n", "column 3 f n", "class f c"), "class")
+    return Shape(
+        "\n".join(["a,a,,class", *lines[1:]]).encode(), ("a f n", "a (2) f n", "column 3 f n", "class f c"), "class"
+    )
 
 
 @shape
 def quoted_newlines_and_commas() -> Shape:
     random = rng()
     lines = ["comment,stars,sentiment"]
-    lines += [f'"first line, really\nsecond line {at}",{random.integers(1, 6)},{random.choice(["good", "bad"])}' for at in range(ROWS)]
+    lines += [
+        f'"first line, really\nsecond line {at}",{random.integers(1, 6)},{random.choice(["good", "bad"])}'
+        for at in range(ROWS)
+    ]
     return Shape("\n".join(lines).encode(), ("comment i t", "stars f n", "sentiment f c"), "sentiment")
 
 
@@ -384,8 +451,15 @@ def numbers_as_people_write_them() -> Shape:
     for _ in range(ROWS):
         price, share, change = random.integers(1000, 9999), random.integers(0, 100), random.normal()
         accounting = f"({abs(change):.2f})" if change < 0 else f"{change:.2f}"
-        lines.append(f'"${price // 1000},{price % 1000:03d}.50",{share}%,{accounting},"{random.integers(1, 9)},{random.integers(100, 999)}"')
-    return Shape("\n".join(lines).encode(), ("price f n", "share f n", "change f n", "size f n"), None, dialect={"thousands": ","})
+        lines.append(
+            f'"${price // 1000},{price % 1000:03d}.50",{share}%,{accounting},"{random.integers(1, 9)},{random.integers(100, 999)}"'
+        )
+    return Shape(
+        "\n".join(lines).encode(),
+        ("price f n", "share f n", "change f n", "size f n"),
+        None,
+        dialect={"thousands": ","},
+    )
 
 
 @shape
@@ -398,22 +472,37 @@ def scientific_numbers() -> Shape:
 @shape
 def swiss_thousands() -> Shape:
     random = rng()
-    lines = ["Betrag;Anteil"] + [f"{random.integers(1, 99)}'{random.integers(100, 999)}.{random.integers(10, 99)};{random.random():.3f}" for _ in range(ROWS)]
-    return Shape("\n".join(lines).encode(), ("Betrag f n", "Anteil f n"), None, dialect={"thousands": "'", "decimal": "."})
+    lines = ["Betrag;Anteil"] + [
+        f"{random.integers(1, 99)}'{random.integers(100, 999)}.{random.integers(10, 99)};{random.random():.3f}"
+        for _ in range(ROWS)
+    ]
+    return Shape(
+        "\n".join(lines).encode(), ("Betrag f n", "Anteil f n"), None, dialect={"thousands": "'", "decimal": "."}
+    )
 
 
 @shape
 def french_thousands_blank() -> Shape:
     random = rng()
-    lines = ["montant;part"] + [f"{random.integers(1, 99)}\u202f{random.integers(100, 999)},{random.integers(10, 99)};{random.random():.3f}".replace(".", ",") for _ in range(ROWS)]
-    return Shape("\n".join(lines).encode(), ("montant f n", "part f n"), None, dialect={"thousands": " ", "decimal": ","})
+    lines = ["montant;part"] + [
+        f"{random.integers(1, 99)}\u202f{random.integers(100, 999)},{random.integers(10, 99)};{random.random():.3f}".replace(
+            ".", ","
+        )
+        for _ in range(ROWS)
+    ]
+    return Shape(
+        "\n".join(lines).encode(), ("montant f n", "part f n"), None, dialect={"thousands": " ", "decimal": ","}
+    )
 
 
 @shape
 def zip_codes_and_leading_zeros() -> Shape:
     random = rng()
     lines = ["zip,code,rooms,sold"]
-    lines += [f"{random.integers(1000, 99999):05d},{random.integers(1, 20):03d},{random.integers(1, 9)},{random.choice(['yes', 'no'])}" for _ in range(ROWS)]
+    lines += [
+        f"{random.integers(1000, 99999):05d},{random.integers(1, 20):03d},{random.integers(1, 9)},{random.choice(['yes', 'no'])}"
+        for _ in range(ROWS)
+    ]
     return Shape("\n".join(lines).encode(), ("zip i t", "code f c", "rooms f n", "sold f b"), "sold")
 
 
@@ -445,7 +534,12 @@ def day_first_dates() -> Shape:
 @shape
 def booleans_of_many_kinds() -> Shape:
     random = rng()
-    frame = pd.DataFrame({name: random.choice(pair, ROWS) for name, pair in {"a": ["True", "False"], "b": ["yes", "no"], "c": ["Y", "N"], "d": ["0", "1"]}.items()})
+    frame = pd.DataFrame(
+        {
+            name: random.choice(pair, ROWS)
+            for name, pair in {"a": ["True", "False"], "b": ["yes", "no"], "c": ["Y", "N"], "d": ["0", "1"]}.items()
+        }
+    )
     frame["x"] = random.normal(size=ROWS)
     return Shape(text(frame).encode(), ("a f b", "b f b", "c f b", "d f n", "x f n"), None)
 
@@ -476,7 +570,9 @@ def mnist_csv() -> Shape:
     pixels[:, 0] = 0
     lines = ["label," + ",".join(f"pixel{at}" for at in range(8))]
     lines += [f"{random.integers(0, 10)}," + ",".join(map(str, row)) for row in pixels]
-    return Shape("\n".join(lines).encode(), ("label f n", "pixel0 x n", *(f"pixel{at} f n" for at in range(1, 8))), "label")
+    return Shape(
+        "\n".join(lines).encode(), ("label f n", "pixel0 x n", *(f"pixel{at} f n" for at in range(1, 8))), "label"
+    )
 
 
 @shape
@@ -511,7 +607,9 @@ def sensor_log() -> Shape:
     lines = ["timestamp,device_id,temperature,humidity,status"]
     for at in range(ROWS):
         stamp = pd.Timestamp("2024-01-01") + pd.Timedelta(minutes=at)
-        lines.append(f"{stamp},dev-{at % 3},{random.normal(20, 2):.2f},{random.uniform(20, 60):.1f},{random.choice(['ok', 'warn'])}")
+        lines.append(
+            f"{stamp},dev-{at % 3},{random.normal(20, 2):.2f},{random.uniform(20, 60):.1f},{random.choice(['ok', 'warn'])}"
+        )
     columns = ("timestamp f d", "device_id f c", "temperature f n", "humidity f n", "status f c")
     return Shape("\n".join(lines).encode(), columns, "status")
 
@@ -522,22 +620,32 @@ def gene_expression() -> Shape:
     random = rng()
     genes = [f"GENE{at}" for at in range(1500)]
     lines = ["sample\t" + "\t".join(genes) + "\ttumour"]
-    lines += [f"S{at:03d}\t" + "\t".join(f"{v:.2f}" for v in random.normal(size=1500)) + f"\t{'TN'[at % 2]}" for at in range(20)]
-    return Shape("\n".join(lines).encode(), ("sample i t", *(f"{gene} f n" for gene in genes), "tumour f c"), "tumour", rows=20)
+    lines += [
+        f"S{at:03d}\t" + "\t".join(f"{v:.2f}" for v in random.normal(size=1500)) + f"\t{'TN'[at % 2]}"
+        for at in range(20)
+    ]
+    return Shape(
+        "\n".join(lines).encode(), ("sample i t", *(f"{gene} f n" for gene in genes), "tumour f c"), "tumour", rows=20
+    )
 
 
 @shape
 def uuids_and_hashes() -> Shape:
     random = rng()
     lines = ["uuid,amount,email,fraud"]
-    lines += [f"{random.bytes(8).hex()},{random.gamma(2, 50):.2f},user{at}@example.org,{int(at % 9 == 0)}" for at in range(ROWS)]
+    lines += [
+        f"{random.bytes(8).hex()},{random.gamma(2, 50):.2f},user{at}@example.org,{int(at % 9 == 0)}"
+        for at in range(ROWS)
+    ]
     return Shape("\n".join(lines).encode(), ("uuid i t", "amount f n", "email i t", "fraud f n"), "fraud")
 
 
 @shape
 def formula_like_cells() -> Shape:
     random = rng()
-    lines = ["=name,+x,-y,@handle"] + [f"=cmd|' /C calc'!A{at % 3},{random.normal():+.2f},{random.normal():.2f},@user{at % 4}" for at in range(ROWS)]
+    lines = ["=name,+x,-y,@handle"] + [
+        f"=cmd|' /C calc'!A{at % 3},{random.normal():+.2f},{random.normal():.2f},@user{at % 4}" for at in range(ROWS)
+    ]
     return Shape("\n".join(lines).encode(), ("=name f c", "+x f n", "-y f n", "@handle f c"), "@handle")
 
 
@@ -546,7 +654,10 @@ def test_shape_is_understood(name: str) -> None:
     expected = SHAPES[name]()
     guess = inspect_table(expected.content, name=expected.name)
     assert guess.rows == expected.rows
-    found = tuple(f"{c.name} {next(k for k, v in ROLES.items() if v == c.role)} {next(k for k, v in KINDS.items() if v == c.kind)}" for c in guess.columns)
+    found = tuple(
+        f"{c.name} {next(k for k, v in ROLES.items() if v == c.role)} {next(k for k, v in KINDS.items() if v == c.kind)}"
+        for c in guess.columns
+    )
     assert found == expected.columns
     assert guess.label_guess == expected.label
     for setting, value in (expected.dialect or {}).items():
