@@ -16,7 +16,11 @@ from sae_core.analysis.projections import LevelMap
 def maps(session: Session, run_id: str, found: Atlas, drawn: list[LevelMap]) -> None:
     """Colours and selections change without the rest of the page."""
     with guarded():
-        colouring = parts.colour_selector(found.data, parts.errors_if_ready(run_id))
+        left, right = st.columns([1, 3], vertical_alignment="bottom", gap="medium")
+        with left:
+            colouring = parts.colour_selector(found.data, parts.errors_if_ready(run_id))
+        with right:
+            parts.show_legend(colouring)
         parts.show_maps(session, found, drawn, colouring)
 
 

@@ -113,12 +113,23 @@ def confusion_chart(
             "%{customdata[2]:,} of %{customdata[3]:,} rows (%{z:.1%})<extra></extra>",
         )
     apply_style(
-        figure, x_title="predicted class", y_title="true class", title=style.escape(title), height=430, legend=False
+        figure,
+        x_title="predicted class",
+        y_title="true class",
+        title=style.escape(title),
+        height=320 if c <= 3 else 430,
+        legend=False,
     )
     ticks = {"tickvals": list(range(c)), "ticktext": names} if c <= MAX_SCORED else {"showticklabels": False}
-    figure.update_xaxes(showgrid=False, constrain="domain", fixedrange=True, **ticks)
+    figure.update_xaxes(showgrid=False, constrain="domain", constraintoward="left", fixedrange=True, **ticks)
     figure.update_yaxes(
-        showgrid=False, autorange="reversed", scaleanchor="x", constrain="domain", fixedrange=True, **ticks
+        showgrid=False,
+        autorange="reversed",
+        scaleanchor="x",
+        constrain="domain",
+        constraintoward="top",
+        fixedrange=True,
+        **ticks,
     )
     return figure
 
@@ -174,7 +185,7 @@ def score_chart(before: pd.DataFrame | None, after: pd.DataFrame, score: str, *,
         figure,
         x_title=f"{'F1' if score == 'f1' else score} (1 is perfect)",
         y_title="class",
-        title=style.escape(title),
+        title=style.escape(title) if title else "",
         height=max(240, 24 * len(kept) + 110),
         legend=before is not None,
     )

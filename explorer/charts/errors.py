@@ -16,7 +16,7 @@ from sae_core.analysis.levels import LinearYardstick
 from sae_core.analysis.reconstruction import ColumnErrors, RowErrors
 
 ERROR_UNIT = "mean squared error per value (prepared scale)"
-MAX_COLUMNS = 40
+MAX_COLUMNS = 20
 BINS = 60
 
 
@@ -131,7 +131,7 @@ def distribution(values: NDArray[np.float64], threshold: float, *, title: str = 
 def column_errors(errors: ColumnErrors, level: int) -> go.Figure:
     """Columns by how badly they come back, as a share of what one constant guess would cost.
 
-    Constant columns are left out; of more than 40 the worst 40 are shown.
+    Constant columns are left out; of more than 20 the worst 20 are shown.
     """
     i = errors.levels.index(level)
     relative = errors.relative[i]
@@ -158,7 +158,7 @@ def column_errors(errors: ColumnErrors, level: int) -> go.Figure:
     figure.add_vline(x=1, line={"color": GREY, "width": 1.5, "dash": "dot"})
     apply_style(
         figure,
-        x_title="error, as a share of a constant guess (dotted: no better)",
+        x_title="error (100 %: a constant guess)",
         height=max(200, 22 * len(order) + 70),
         legend=False,
     )
@@ -182,12 +182,12 @@ def pixel_errors(errors: ColumnErrors, shape: pictures.ImageShape, units: Sequen
             "coloraxis": "coloraxis",
             "hovertemplate": "row %{y}, column %{x} of the picture<br>off by %{z:.3f} on average<extra></extra>",
         }
-        figure.add_heatmap(trace, row=1, col=i)
+        figure.add_heatmap(**trace, row=1, col=i)
         figure.update_xaxes(visible=False, constrain="domain", row=1, col=i)
         axis = f"x{i}" if i > 1 else "x"
         figure.update_yaxes(visible=False, autorange="reversed", scaleanchor=axis, constrain="domain", row=1, col=i)
     figure.update_layout(
-        height=260,
+        height=250,
         margin={"l": 8, "r": 8, "t": 34, "b": 8},
         dragmode=False,
         coloraxis={

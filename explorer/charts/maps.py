@@ -20,6 +20,14 @@ MAX_LEGEND = 24
 MAX_GROUPS = 11  # values of a column that get a colour; rarer ones are "other"
 MUTED = 0.13  # opacity of what is not chosen
 
+# Names on the points: a light chip with dark text, legible on any colours and in both themes.
+CHIP: dict[str, Any] = {
+    "bgcolor": "rgba(255, 255, 255, 0.85)",
+    "font": {"size": 11, "color": "#1d2733"},
+    "borderpad": 2,
+    "borderwidth": 1.5,
+}
+
 # No zoom on scrolling: one scrolls the page over these maps.
 MAP_CONFIG: dict[str, Any] = {
     **style.MAP_CONFIG,
@@ -74,15 +82,15 @@ def by_column(column: pd.Series[Any], names: Sequence[object], groups: NDArray[n
     """Coloured by a column of the table: numbers and dates on a scale, other values by group, commonest first."""
     title = str(column.name)
     if pd.api.types.is_datetime64_any_dtype(column):
-        years = column.dt.year + (column.dt.dayofyear - 1) / 365.25
+        years = column.dt.year + (column.dt.day_of_year - 1) / 365.25
         return by_amount(f"{title} (year)", years.to_numpy(np.float64, na_value=np.nan), names, groups)
     if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
         return by_amount(title, column.to_numpy(np.float64, na_value=np.nan), names, groups)
     text = column.astype(object).map(lambda value: "missing" if pd.isna(value) else str(value))
     common = list(text.value_counts().index[:MAX_GROUPS])
-    codes = pd.Categorical(text, categories=common).codes.astype(np.int64)
-    if (codes < 0).any():
-        codes[codes < 0] = len(common)
+    places = {value: place for place, value in enumerate(common)}
+    codes = np.array([places.get(value, len(common)) for value in text], dtype=np.int64)
+    if (codes == len(common)).any():
         common.append("other values")
     return by_group(title, common, codes)
 
@@ -117,8 +125,10 @@ def map_figure(
     name = "UMAP" if drawn.method == "umap" else "PCA"
     share = f", {drawn.share:.0%} of the variance" if drawn.share == drawn.share else ""
     hidden = {"showticklabels": False, "showgrid": False, "title_font": {"size": 11}, "title_standoff": 2}
-    figure.update_xaxes(title_text=f"{name} 1{share}" if share else f"{name} 1, no unit", **hidden)
-    figure.update_yaxes(title_text=f"{name} 2", scaleanchor="x", scaleratio=1, **hidden)
+    (left, right), (bottom, top) = (_range(drawn.points[:, i]) for i in (0, 1))  # fixed: choosing rows moves nothing
+    x_title = f"{name} 1{share}" if share else f"{name} 1, no unit"
+    figure.update_xaxes(title_text=x_title, range=[left, right], **hidden)
+    figure.update_yaxes(title_text=f"{name} 2", range=[bottom, top], scaleanchor="x", scaleratio=1, **hidden)
     figure.update_layout(dragmode="lasso", margin={"l": 4, "r": 4, "t": 34, "b": 4})
     if colouring.amounts is not None:
         scale = {"colorscale": style.SEQUENTIAL, "cmin": colouring.low, "cmax": colouring.high, "showscale": False}
@@ -184,7 +194,7 @@ def _add_names(figure: go.Figure, drawn: LevelMap, colouring: Colouring) -> None
     if colouring.amounts is not None or not 1 < len(colouring.names) <= MAX_NAMED:
         return
     groups = colouring.groups[drawn.rows]
-    for code, name in enumerate(colouring.names):
+    for code, (name, colour) in enumerate(zip(colouring.names, colouring.colours, strict=True)):
         points = drawn.points[groups == code]
         if len(points):
             middle = np.median(points, axis=0)
@@ -192,10 +202,17 @@ def _add_names(figure: go.Figure, drawn: LevelMap, colouring: Colouring) -> None
             figure.add_annotation(
                 x=float(place[0]),
                 y=float(place[1]),
-                text=f"<b>{style.escape(name, 16)}</b>",
+                text=style.escape(name, 16),
                 showarrow=False,
-                font={"size": 14, "shadow": "auto"},
+                **CHIP,
+                bordercolor=colour,
             )
+
+
+def _range(values: NDArray[np.float32]) -> tuple[float, float]:
+    low, high = float(values.min()), float(values.max())
+    margin = 0.05 * (high - low) or 1.0
+    return low - margin, high + margin
 
 
 def _point_size(n: int) -> float:
@@ -215,7 +232,7 @@ def legend_figure(colouring: Colouring) -> go.Figure | None:
     for name, colour in entries:
         marker = {"color": colour, "size": 9}
         figure.add_scatter(x=[None], y=[None], mode="markers", marker=marker, name=style.escape(name, 24))
-    style.apply_style(figure, height=34 if len(entries) <= 12 else 56)
+    style.apply_style(figure, height=48 if len(entries) <= 12 else 72)
     figure.update_layout(
         margin={"l": 0, "r": 0, "t": 0, "b": 0},
         legend={
@@ -226,7 +243,7 @@ def legend_figure(colouring: Colouring) -> go.Figure | None:
             "yanchor": "middle",
             "itemclick": False,
             "itemdoubleclick": False,
-            "title": {"text": f"{style.escape(colouring.title)}:  "},
+            "title": {"text": f"{style.escape(colouring.title)}  ", "side": "left"},
         },
     )
     figure.update_xaxes(visible=False)

@@ -125,7 +125,7 @@ def _gap(shape: pictures.ImageShape) -> int:
 def difference_map(
     original: pd.DataFrame, given_back: pd.DataFrame, scales: Sequence[float], *, rows: Sequence[int], title: str
 ) -> go.Figure:
-    """Table rows against columns: how much larger or smaller each value comes back.
+    """Columns of a table down, chosen rows across: how much larger or smaller each value comes back.
 
     Args:
         original, given_back: m rows in the user's units.
@@ -133,22 +133,20 @@ def difference_map(
         rows: (m,) row numbers in the data set.
     """
     names = [str(name) for name in original.columns]
-    z = np.zeros((len(original), len(names)))
-    said = np.empty((len(original), len(names), 5), dtype=object)  # row, original, given back, difference, column
-    for i in range(len(names)):
+    z = np.zeros((len(names), len(original)))
+    said = np.empty((len(names), len(original), 5), dtype=object)  # row, column, original, given back, difference
+    for i, name in enumerate(names):
         before, after = original.iloc[:, i], given_back.iloc[:, i]
-        steps, words = _differences(before, after, scales[i])
-        z[:, i] = steps
-        said[:, i, 0] = [f"{row:,}" for row in rows]
-        said[:, i, 1] = [style.escape(show_value(value)) for value in before]
-        said[:, i, 2] = [style.escape(show_value(value)) for value in after]
-        said[:, i, 3] = words
-        said[:, i, 4] = style.escape(names[i])
+        z[i], said[i, :, 4] = _differences(before, after, scales[i])
+        said[i, :, 0] = [f"{row:,}" for row in rows]
+        said[i, :, 1] = style.escape(name)
+        said[i, :, 2] = [style.escape(show_value(value)) for value in before]
+        said[i, :, 3] = [style.escape(show_value(value)) for value in after]
     figure = go.Figure()
     figure.add_heatmap(
         z=z,
-        x=list(range(len(names))),
-        y=list(range(len(rows))),
+        x=list(range(len(rows))),
+        y=list(range(len(names))),
         customdata=said,
         zmin=-2,
         zmax=2,
@@ -158,27 +156,29 @@ def difference_map(
         colorbar={
             "thickness": 10,
             "outlinewidth": 0,
+            "len": min(1.0, 160 / (24 * len(names))),
+            "lenmode": "fraction",
+            "y": 1,
+            "yanchor": "top",
             "tickvals": [-2, 0, 2],
-            "ticktext": ["too low", "exact", "too high"],
-            "title": {"text": "±2 std. dev.", "side": "top"},
+            "ticktext": ["−2 sd", "exact", "+2 sd"],
         },
-        hovertemplate="row %{customdata[0]}, <b>%{customdata[4]}</b><br>"
-        "original %{customdata[1]}<br>given back %{customdata[2]}"
-        "<br>%{customdata[3]}<extra></extra>",
+        hovertemplate="row %{customdata[0]}, <b>%{customdata[1]}</b><br>original %{customdata[2]}"
+        "<br>given back %{customdata[3]}<br>%{customdata[4]}<extra></extra>",
     )
-    style.apply_style(figure, height=max(180, 26 * len(rows) + 110), title=style.escape(title), legend=False)
+    style.apply_style(
+        figure, x_title="row", height=max(240, 24 * len(names) + 90), title=style.escape(title), legend=False
+    )
     figure.update_xaxes(
-        tickvals=list(range(len(names))),
-        ticktext=[style.escape(name, 18) for name in names],
+        tickvals=list(range(len(rows))),
+        ticktext=[f"{row:,}" for row in rows],
+        tickangle=-45 if len(rows) > 8 else 0,
         showgrid=False,
-        side="bottom",
-        tickangle=-35 if len(names) > 6 else 0,
         fixedrange=True,
     )
     figure.update_yaxes(
-        title_text="row",
-        tickvals=list(range(len(rows))),
-        ticktext=[f"{row:,}" for row in rows],
+        tickvals=list(range(len(names))),
+        ticktext=[style.escape(name, 24) for name in names],
         showgrid=False,
         autorange="reversed",
         fixedrange=True,

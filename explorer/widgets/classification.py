@@ -16,6 +16,7 @@ from explorer.widgets.frame import empty_state
 from explorer.widgets.rows import show_rows
 from explorer.widgets.text import count, literal
 from sae_core.analysis.classification import (
+    Accuracy,
     Classification,
     Predictions,
     accuracy,
@@ -83,20 +84,19 @@ def show_accuracies(model: TrainedStack, found: Classification, part: SplitName)
     training = [accuracy(found, by.level, "train") for by in found.classifiers] if part != "train" else None
     best = int(np.argmax([each.share for each in shares]))
     base = next((each for by, each in zip(found.classifiers, shares, strict=True) if by.level == 0), None)
-    with st.container(horizontal=True, gap="large"):
-        for name, each in zip(names, shares, strict=True):
-            gain = None
-            if base is not None and each is not base:
-                gain = f"{100 * (each.share - base.share):+.1f} points"
-            st.metric(
-                name[:1].upper() + name[1:],
-                f"{each.share:.1%}",
-                gain,
-                width="content",
-                help=f"{each.right:,} of {count(each.rows, 'row')} right",
+    left, right = st.columns([1, 4], gap="large")
+    with left:
+        for title, place in _headlines(found, shares).items():
+            gain = (
+                None
+                if base is None or shares[place] is base
+                else f"{100 * (shares[place].share - base.share):+.1f} points"
             )
-    figure = charts.accuracy_chart(names, shares, training, part=PARTS[part].split()[0].lower())
-    st.plotly_chart(figure, key="class-accuracy", config=CHART_CONFIG, alt="Accuracy of each classifier")
+            right_of = f"{shares[place].right:,} of {count(shares[place].rows, 'row')} right"
+            st.metric(title, f"{shares[place].share:.1%}", gain, help=f"{names[place]}: {right_of}")
+    with right:
+        figure = charts.accuracy_chart(names, shares, training, part=PARTS[part].split()[0].lower())
+        st.plotly_chart(figure, key="class-accuracy", config=CHART_CONFIG, alt="Accuracy of each classifier")
     words = f"Best on {PARTS[part].lower()}: **{names[best]}** with {shares[best].share:.1%}."
     if base is not None and found.classifiers[best].level != 0:
         clear = shares[best].low > base.high
@@ -104,6 +104,15 @@ def show_accuracies(model: TrainedStack, found: Classification, part: SplitName)
             "; the intervals do not overlap." if clear else ", and the 95 % intervals overlap: that may be chance."
         )
     st.caption(words)
+
+
+def _headlines(found: Classification, shares: list[Accuracy]) -> dict[str, int]:
+    """The three figures that matter most, each with its place among the classifiers."""
+    frozen = [i for i, by in enumerate(found.classifiers) if by.level]
+    chosen = {"Raw input": next((i for i, by in enumerate(found.classifiers) if by.level == 0), None)}
+    chosen["Best code"] = max(frozen, key=lambda i: shares[i].share) if frozen else None
+    chosen["Fine-tuned"] = next((i for i, by in enumerate(found.classifiers) if by.level is None), None)
+    return {title: place for title, place in chosen.items() if place is not None}
 
 
 def show_confusion(model: TrainedStack, found: Classification, part: SplitName) -> None:
@@ -162,9 +171,7 @@ def show_scores(found: Classification, part: SplitName) -> None:
         figure = charts.score_chart(tables[0], tables[1], score or "f1", title="")
         st.plotly_chart(figure, key="class-scores", config=CHART_CONFIG, alt=f"{SCORES[score or 'f1']} of each class")
     with right:
-        st.dataframe(
-            score_table(tables[1]), hide_index=True, height=min(420, 38 + 35 * len(found.classes)), placeholder="–"
-        )
+        st.dataframe(score_table(tables[1]), hide_index=True, placeholder="–")
         st.caption("Of the fine-tuned stack." if found.after is not None else "Of the deepest softmax.")
 
 
@@ -226,4 +233,4 @@ def show_mistakes(session: Session, model: TrainedStack, data: Dataset, found: C
             "Confidence": by.confidence[positions].astype(np.float64).round(3),
             "Of the true class": by.of_truth[positions].astype(np.float64).round(3),
         }
-        show_rows(data, rows, key="mistakes", said=said, columns=16)
+        show_rows(data, rows, key="mistakes", said=said, columns=16, cell=64)

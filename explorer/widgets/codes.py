@@ -26,7 +26,8 @@ from sae_core.model.trained import TrainedStack
 
 MAX_MAPS = 4  # a browser grants only a handful of WebGL contexts
 MAX_COLUMNS = 200  # of a table that can be chosen as colours
-MAP_HEIGHT = 380
+MAP_HEIGHT = 350
+MAPS_WIDTH = 740  # of two maps beside each other
 
 
 def map_settings(model: TrainedStack) -> tuple[MapSettings, bool]:
@@ -173,18 +174,25 @@ def _progress(found: Atlas, first: Task, following: Task) -> None:
     bar()
 
 
+def show_legend(colouring: Colouring) -> None:
+    """What the colours mean, once for all maps."""
+    legend = charts.legend_figure(colouring)
+    if legend is not None:
+        st.plotly_chart(legend, key="map-legend", config={"staticPlot": True}, alt=f"Colours: {colouring.title}")
+
+
 def show_maps(session: Session, found: Atlas, drawn: list[LevelMap], colouring: Colouring) -> None:
     """Maps side by side, and the chosen rows beside them."""
     keys = {each.level: f"map-{found.model.n_levels}-{each.level}" for each in drawn}
     take_selection(session, list(keys.values()))
-    left, right = st.columns([13, 5], gap="medium")
+    # Side by side on a wide page; on a narrow one the chosen rows go below the maps.
+    with st.container(horizontal=True, gap="small"):
+        left = st.container(width=MAPS_WIDTH)
+        right = st.container(width="stretch")
     with left:
-        legend = charts.legend_figure(colouring)
-        if legend is not None:
-            st.plotly_chart(legend, key="map-legend", config={"staticPlot": True}, alt=f"Colours: {colouring.title}")
         for start in range(0, len(drawn), 2):
             for column, each in zip(st.columns(2, gap="small"), drawn[start : start + 2], strict=False):
-                with column:
+                with column, st.container(border=True):
                     _one_map(session, found, each, colouring, keys[each.level])
     with right:
         selection_panel(session, found)
@@ -260,7 +268,7 @@ def selection_panel(session: Session, found: Atlas) -> None:
         off_map = int((~np.isin(rows, found.rows)).sum())
         if off_map:
             st.caption(f"{count(off_map, 'row')} of them not on the maps, which show a sample.")
-        show_rows(data, rows, key="chosen", columns=6, height=560)
+        show_rows(data, rows, key="chosen", columns=6, cell=40)
 
 
 def clear(session: Session) -> None:

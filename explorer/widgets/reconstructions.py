@@ -23,7 +23,7 @@ from sae_core.analysis.reconstruction import Choice, Reconstructions, RowErrors,
 from sae_core.data.dataset import Dataset, SplitName
 from sae_core.model.trained import TrainedStack
 
-MAX_MAP_COLUMNS = 60  # of the difference map; of wider tables the columns that differ most
+MAX_MAP_COLUMNS = 30  # of the difference map; of wider tables the columns that differ most
 SHARES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)  # percent of rows that count as largest errors
 CHOICES: dict[str, str] = {
     "random": "Random",
@@ -189,7 +189,8 @@ def _table_rows(model: TrainedStack, data: Dataset, shown: Reconstructions, leve
     assert isinstance(back, pd.DataFrame)
     kept = _most_different(shown.original, back, insights.column_scales(data))
     scales = [insights.column_scales(data)[i] for i in kept]
-    left, right = st.columns([3, 2], gap="large")
+    with st.container(horizontal=True, gap="medium"):  # beside each other on a wide page, else below
+        left, right = st.container(width=560), st.container(width="stretch")
     with left:
         figure = difference_map(
             shown.original.iloc[:, kept],
@@ -300,4 +301,4 @@ def show_outliers(session: Session, data: Dataset, errors: RowErrors, chosen: Ch
                 session.selection = Selection(tuple(sorted(beyond.tolist())), source="errors")
                 st.switch_page(places.page("codes").path, query_params=st.query_params.to_dict())
         said = {f"Error at level {level}": errors.at(level)[beyond] for level in errors.levels}
-        show_rows(data, beyond, key="outliers", said=said, columns=10, height=300)
+        show_rows(data, beyond, key="outliers", said=said, columns=10, cell=46)

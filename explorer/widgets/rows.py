@@ -15,7 +15,7 @@ from explorer.charts.reconstructions import picture_wall
 from explorer.widgets.text import count, literal
 from sae_core.data.dataset import Dataset
 
-MAX_PICTURES = 96
+MAX_PICTURES = 100
 MAX_TABLE_ROWS = 1_000
 MAX_FEATURES = 60  # columns of the data shown beside what is said of a row
 
@@ -23,7 +23,14 @@ Said = Mapping[str, Sequence[Any] | NDArray[Any]]  # name of a fact -> its value
 
 
 def show_rows(
-    data: Dataset, rows: NDArray[np.int64], *, key: str, said: Said | None = None, columns: int = 12, height: int = 320
+    data: Dataset,
+    rows: NDArray[np.int64],
+    *,
+    key: str,
+    said: Said | None = None,
+    columns: int = 12,
+    cell: int = 48,
+    height: int = 320,
 ) -> None:
     """Rows as pictures or in a table.
 
@@ -32,32 +39,31 @@ def show_rows(
         key: of the place on the page.
         said: further facts of each row.
         columns: pictures in a line.
-        height: of the table, in pixels.
+        cell: height of a picture on the screen, in pixels, where there is width enough.
     """
     said = said or {}
     if data.image_shape is None:
-        return _table(data, rows, said, key, height)
+        return _table(data, rows, said, key)
     look = st.segmented_control(
         "Show as", ["Pictures", "Table"], default="Pictures", required=True, key=f"{key}-look",
         label_visibility="collapsed", persist_state="session",
     )  # fmt: skip
     if look == "Table":
-        return _table(data, rows, said, key, height)
-    shown = rows[:MAX_PICTURES]
+        return _table(data, rows, said, key)
+    shown = rows[: columns * max(1, MAX_PICTURES // columns)]  # whole lines
     pixels = np.asarray(data.take(shown), dtype=np.float32)
     facts = {name: list(values)[: len(shown)] for name, values in said.items()}
     figure = picture_wall(
-        pixels, data.image_shape, hover=hover_texts(data, shown, facts), rows=shown.tolist(), columns=columns
+        pixels, data.image_shape, hover=hover_texts(data, shown, facts), rows=shown.tolist(), columns=columns, cell=cell
     )
     st.plotly_chart(figure, key=f"{key}-wall", config=style.CHART_CONFIG, alt=f"Pictures of {count(len(shown), 'row')}")
     _left_out(len(rows), len(shown))
 
 
-def _table(data: Dataset, rows: NDArray[np.int64], said: Said, key: str, height: int) -> None:
+def _table(data: Dataset, rows: NDArray[np.int64], said: Said, key: str) -> None:
     shown = rows[:MAX_TABLE_ROWS]
     table = rows_table(data, shown, {name: list(values)[: len(shown)] for name, values in said.items()})
-    fitted = min(height, 38 + 35 * len(table))
-    st.dataframe(table, hide_index=True, height=fitted, key=f"{key}-table", placeholder="–")
+    st.dataframe(table, hide_index=True, key=f"{key}-table", placeholder="–")
     _left_out(len(rows), len(shown))
 
 
@@ -115,13 +121,13 @@ def _said(value: object) -> str:
 
 
 def composition(data: Dataset, rows: NDArray[np.int64], most: int = 4) -> str:
-    """How many rows of which classes, as markdown: "12 rows: 9 × setosa, 3 × virginica"."""
+    """How many rows of which classes, commonest first, as markdown: "12 rows: setosa 9, virginica 3"."""
     text = f"**{count(len(rows), 'row')}**"
     if data.labels is None or not len(rows):
         return text
     codes, numbers = np.unique(data.class_codes[rows], return_counts=True)
     order = np.argsort(-numbers, kind="stable")
     names = ["no label" if codes[i] < 0 else literal(data.classes[codes[i]], 20) for i in order]
-    parts = [f"{numbers[i]:,} × {name}" for i, name in zip(order[:most], names, strict=False)]
+    parts = [f"**{name}** {numbers[i]:,}" for i, name in zip(order[:most], names, strict=False)]
     rest = int(numbers[order[most:]].sum())
-    return f"{text}: {', '.join(parts)}" + (f", {rest:,} others" if rest else "")
+    return f"{text} · " + " · ".join([*parts, *([f"others {rest:,}"] if rest else [])])

@@ -20,7 +20,13 @@ def iris() -> Dataset:
 @pytest.fixture(scope="session")
 def iris_model(iris: Dataset) -> TrainedStack:
     config = StackConfig(
-        layers=[4, 2], epochs=60, batch_size=16, learning_rate=0.01, softmax_epochs=40, fine_tune_epochs=20
+        layers=[4, 2],
+        activation="tanh",
+        epochs=60,
+        batch_size=16,
+        learning_rate=0.01,
+        softmax_epochs=40,
+        fine_tune_epochs=20,
     )
     return sae_core.fit(iris, config)
 

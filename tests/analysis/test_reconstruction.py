@@ -124,7 +124,7 @@ def test_column_errors_of_every_kind_of_column() -> None:
     assert found.names == ("age", "colour", "seen", "member")
     np.testing.assert_allclose(found.values[0], [1.0, 0.25, 1 / 3, 0.25])
     assert found.units == ("mean absolute error", "share of rows changed") * 2
-    # guesses: median 20 costs (10 + 0 + 10) / 3; "red" is wrong for 2 of 4; the 3rd of January; True is wrong for 2 of 4
+    # guesses: the median 20 costs (10 + 0 + 10) / 3; "red" and True are wrong for 2 of 4; 3 January costs 4 / 3 days
     np.testing.assert_allclose(found.relative[0], [1.0 / (20 / 3), 0.25 / 0.5, (1 / 3) / (4 / 3), 0.25 / 0.5])
 
 
