@@ -10,17 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from sae_core.data.cells import MISSING_WORDS, guess_date_format, number
-from sae_core.data.table_source import Scan
 from sae_core.errors import DataError, UnreadableFileError
 
 DELIMITERS = (",", ";", "\t", "|", " ", ":", "^", "~", "\x01")
-_BOMS = (
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
 _SAMPLE_ROWS = 300
 _NUMBER_LIKE = re.compile(r"[-+(]?[$€£]?(\d{1,3}([.,' \u00a0\u202f]\d{3})+|\d*)([.,]\d+)?([eE][-+]?\d+)?[%)€]?")
 _GROUP = re.compile(r"[1-9]\d{0,2}\.\d{3}")
@@ -108,106 +100,6 @@ def check_dialect(dialect: Dialect) -> None:
             raise DataError(
                 f"There is no text encoding {dialect.encoding!r}. Choose e.g. utf-8, latin-1 or gb18030."
             ) from None
-
-
-def guess_encoding(head: bytes, found: Scan) -> str:
-    """The encoding of a text, from its first bytes and a scan of the whole."""
-    for bom, name in _BOMS:
-        if head.startswith(bom):
-            return name
-    sample = head[:4096]
-    if len(sample) >= 4 and sample.count(0) > len(sample) // 5:
-        even, odd = sample[::2].count(0), sample[1::2].count(0)
-        if max(even, odd) > 0.6 * (len(sample) // 2) and min(even, odd) < 0.1 * max(even, odd):
-            return "utf-16-be" if even > odd else "utf-16-le"
-    if found.is_utf8 or is_nearly_utf8(found.odd_sample):
-        return "utf-8"
-    return _guess_eight_bit(found.odd_sample)
-
-
-def is_nearly_utf8(sample: bytes) -> bool:
-    """Whether some letters are broken in text that is UTF-8 otherwise, e.g. where parts were cut out and joined."""
-    text = sample.decode("utf-8", "replace")
-    broken = text.count("\ufffd")
-    return broken <= 0.1 * (sum(ord(letter) > 127 for letter in text) - broken)
-
-
-def _guess_eight_bit(sample: bytes) -> str:
-    """An encoding for text that is not UTF-8: double-byte ones by their pairs, single-byte ones by their letters."""
-    runs = re.findall(rb"[\x80-\xff]+", sample)
-    odd = sum(map(len, runs))
-    paired = sum(len(run) for run in runs if len(run) % 2 == 0)
-    if paired > 0.7 * odd or sum(len(run) > 1 for run in runs) > 0.5 * len(runs):
-        best = max(("gb18030", "big5", "shift_jis", "euc_jp", "euc_kr"), key=lambda name: _plausible(sample, name))
-        if _plausible(sample, best) > 0.6:
-            return best
-    if odd < 4:
-        return "cp1252" if _plausible(sample, "cp1252") > 0 else "latin-1"
-    single = max(
-        ("cp1252", "cp1250", "cp1251", "iso8859-15", "koi8-r", "cp1253", "mac_roman", "cp437"),
-        key=lambda name: _plausible(sample, name),
-    )
-    return single if _plausible(sample, single) > 0 else "latin-1"
-
-
-# Letters that are common where an encoding is the right one.
-_COMMON = {
-    "cp1252": "éèêàâäöüßçñóíáúãõôåæøëïîûùÄÖÜÉÅØ°µ€£’“”–—·½×±",  # noqa: RUF001
-    "iso8859-15": "éèàäöüßçñ€",
-    "cp1250": "ěščřžýáíéůúďťňąćęłńóśźżőűăîâșțŠČŘŽŁŚŻ",
-    "cp1251": "оеаинтсрвлкмдпуяызьбгчйхжшюцщэфО",  # noqa: RUF001
-    "koi8-r": "оеаинтсрвлкмдпуяызьбгчйхжшюцщэфО",  # noqa: RUF001
-    "cp1253": "αοιετσνηυρπκμλςωάίόέήύώγδ",  # noqa: RUF001
-    "mac_roman": "éèêàâäöüßçñóíáúÉ",
-    "cp437": "éèêàâäöüßçñóíáú",
-}
-_PREFERENCE = {
-    "cp1252": 1.0,
-    "cp1251": 0.99,
-    "cp1250": 0.9,
-    "cp1253": 0.95,
-    "koi8-r": 0.93,
-    "iso8859-15": 0.85,
-    "mac_roman": 0.7,
-    "cp437": 0.6,
-}
-
-
-def _plausible(sample: bytes, encoding: str) -> float:
-    """0..1: how much the bytes above 127 look like text in an encoding; 0 where they cannot be."""
-    try:
-        text = sample.decode(encoding)
-    except UnicodeDecodeError as error:
-        if error.start < len(sample) - 4:
-            return 0.0
-        text = sample[: error.start].decode(encoding, "ignore")
-    high = [letter for letter in text if ord(letter) > 127]
-    if not high:
-        return 0.0
-    if encoding in _COMMON:
-        return _PREFERENCE[encoding] * sum(letter in _COMMON[encoding] for letter in high) / len(high)
-    ranges = {
-        "gb18030": lambda c: "\u4e00" <= c <= "\u9fff" and _in(c, "gb2312"),
-        "big5": lambda c: "\u4e00" <= c <= "\u9fff",
-        "shift_jis": lambda c: "\u3040" <= c <= "\u30ff" or "\u4e00" <= c <= "\u9fff",
-        "euc_jp": lambda c: "\u3040" <= c <= "\u30ff" or "\u4e00" <= c <= "\u9fff",
-        "euc_kr": lambda c: "\uac00" <= c <= "\ud7a3",
-    }
-    kana = sum("\u3040" <= letter <= "\u30ff" for letter in high)
-    share = sum(ranges[encoding](letter) or letter in "、。，：（）・「」" for letter in high) / len(high)  # noqa: RUF001
-    return (
-        share
-        * (0.9 if encoding in ("shift_jis", "euc_jp") and not kana else 1.0)
-        * (0.95 if encoding == "big5" else 1.0)
-    )
-
-
-def _in(letter: str, encoding: str) -> bool:
-    try:
-        letter.encode(encoding)
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def guess_layout(lines: list[str], encoding: str, given: Dialect) -> Layout:
