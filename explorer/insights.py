@@ -101,7 +101,7 @@ class Atlas:
 
     Attributes:
         model, data: what is mapped.
-        settings: of the maps.
+        settings: of the maps drawn by UMAP.
         fine_tuned: whether the codes are those after fine-tuning.
         rows: (m,) row numbers on every map.
     """
@@ -160,8 +160,9 @@ _atlases: Cache[Atlas] = Cache(12)
 
 
 def atlas(run_id: str, settings: MapSettings, *, fine_tuned: bool = False) -> Atlas:
-    """The maps of a run with these settings, found again by every session."""
+    """The maps of a run with these settings (whatever their method), found again by every session."""
     model, data = store.model(run_id), store.dataset(run_id)
+    settings = dataclasses.replace(settings, method="umap")
 
     def begin() -> Atlas:
         return Atlas(model, data, settings, fine_tuned, map_rows(data, seed=settings.seed))

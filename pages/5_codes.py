@@ -9,11 +9,11 @@ from explorer.insights import Atlas
 from explorer.session import Session
 from explorer.widgets import codes as parts
 from explorer.widgets.frame import begin_page, guarded, next_step
-from sae_core.analysis.projections import LevelMap
+from sae_core.analysis.projections import LevelMap, Method
 
 
 @st.fragment
-def maps(session: Session, run_id: str, found: Atlas, drawn: list[LevelMap]) -> None:
+def maps(session: Session, run_id: str, found: Atlas, drawn: list[LevelMap], method: Method) -> None:
     """Colours and selections change without the rest of the page."""
     with guarded():
         left, right = st.columns([1, 3], vertical_alignment="bottom", gap="medium")
@@ -21,7 +21,7 @@ def maps(session: Session, run_id: str, found: Atlas, drawn: list[LevelMap]) -> 
             colouring = parts.colour_selector(found.data, parts.errors_if_ready(run_id))
         with right:
             parts.show_legend(colouring)
-        parts.show_maps(session, found, drawn, colouring)
+        parts.show_maps(session, found, drawn, colouring, method)
 
 
 session = begin_page(
@@ -38,7 +38,7 @@ with guarded():
         levels = parts.level_selector(model)
     found = insights.atlas(run_id, settings, fine_tuned=fine_tuned)
     st.caption(parts.sample_note(found))
-    drawn = parts.draw(found, levels)
+    drawn = parts.draw(session, found, settings.method, levels)
     if drawn:
-        maps(session, run_id, found, drawn)
+        maps(session, run_id, found, drawn, settings.method)
     next_step("classification" if model.is_classifier else "export", label="Go on")

@@ -194,19 +194,15 @@ def _add_names(figure: go.Figure, drawn: LevelMap, colouring: Colouring) -> None
     if colouring.amounts is not None or not 1 < len(colouring.names) <= MAX_NAMED:
         return
     groups = colouring.groups[drawn.rows]
+    names = []
     for code, (name, colour) in enumerate(zip(colouring.names, colouring.colours, strict=True)):
         points = drawn.points[groups == code]
         if len(points):
             middle = np.median(points, axis=0)
             place = points[np.square(points - middle).sum(axis=1).argmin()]
-            figure.add_annotation(
-                x=float(place[0]),
-                y=float(place[1]),
-                text=style.escape(name, 16),
-                showarrow=False,
-                **CHIP,
-                bordercolor=colour,
-            )
+            text = {"text": style.escape(name, 16), "showarrow": False, "bordercolor": colour}
+            names.append({"x": float(place[0]), "y": float(place[1]), **text, **CHIP})
+    figure.update_layout(annotations=names)
 
 
 def _range(values: NDArray[np.float32]) -> tuple[float, float]:

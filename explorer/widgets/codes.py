@@ -143,11 +143,17 @@ def colouring_of(data: Dataset, errors: RowErrors | None, option: str) -> Colour
     return charts.by_group(data.label_name, names, groups)
 
 
-def draw(found: Atlas, levels: list[int]) -> list[LevelMap]:
-    """The maps as they are now; PCA at once, UMAP as it gets ready, with progress shown here until then."""
-    method = found.settings.method
+def draw(session: Session, found: Atlas, method: Method, levels: list[int]) -> list[LevelMap]:
+    """The maps as they are now; PCA at once, UMAP as it gets ready, with progress shown here until then.
+
+    What the page was drawing before, under other settings, is stopped.
+    """
+    kept = session.page("codes")
+    before, kept["atlas"] = kept.get("atlas", found), found
+    if before is not found or method == "pca":
+        before.stop("umap")
     first = found.draw("pca")
-    first.join(AT_ONCE if method == "pca" else 2 * AT_ONCE)
+    first.join(AT_ONCE)
     following = found.draw("umap") if method == "umap" else first
     for task in dict.fromkeys((first, following)):
         if task.snapshot().state is TaskState.FAILED:
@@ -181,7 +187,7 @@ def show_legend(colouring: Colouring) -> None:
         st.plotly_chart(legend, key="map-legend", config={"staticPlot": True}, alt=f"Colours: {colouring.title}")
 
 
-def show_maps(session: Session, found: Atlas, drawn: list[LevelMap], colouring: Colouring) -> None:
+def show_maps(session: Session, found: Atlas, drawn: list[LevelMap], colouring: Colouring, method: Method) -> None:
     """Maps side by side, and the chosen rows beside them."""
     keys = {each.level: f"map-{found.model.n_levels}-{each.level}" for each in drawn}
     take_selection(session, list(keys.values()))
@@ -193,18 +199,18 @@ def show_maps(session: Session, found: Atlas, drawn: list[LevelMap], colouring: 
         for start in range(0, len(drawn), 2):
             for column, each in zip(st.columns(2, gap="small"), drawn[start : start + 2], strict=False):
                 with column, st.container(border=True):
-                    _one_map(session, found, each, colouring, keys[each.level])
+                    _one_map(session, map_title(found, each, method), each, colouring, keys[each.level])
     with right:
         selection_panel(session, found)
 
 
-def _one_map(session: Session, found: Atlas, drawn: LevelMap, colouring: Colouring, key: str) -> None:
+def _one_map(session: Session, title: str, drawn: LevelMap, colouring: Colouring, key: str) -> None:
     chosen = session.selection.rows
     outline = session.page("codes").get("outline", ()) if session.selection.source == key else ()
     figure = charts.map_figure(
         drawn,
         colouring,
-        title=map_title(found, drawn),
+        title=title,
         chosen=np.isin(drawn.rows, chosen) if chosen else None,
         outline=outline if drawn.method == session.page("codes").get("outline_method") else (),
         height=MAP_HEIGHT,
@@ -215,17 +221,17 @@ def _one_map(session: Session, found: Atlas, drawn: LevelMap, colouring: Colouri
         on_select="rerun",
         selection_mode=("points", "box", "lasso"),
         config=charts.MAP_CONFIG,
-        alt=f"Map of {len(drawn.rows):,} rows: {map_title(found, drawn)}",
+        alt=f"Map of {len(drawn.rows):,} rows: {title}",
     )
     if drawn.note:
         st.caption(sentence(drawn.note))
 
 
-def map_title(found: Atlas, drawn: LevelMap) -> str:
+def map_title(found: Atlas, drawn: LevelMap, method: Method) -> str:
     """The level and its width, and that a map is only standing in."""
     units = found.model.width(drawn.level)
     name = "Input" if drawn.level == 0 else f"Level {drawn.level}"
-    waiting = drawn.method != found.settings.method and not drawn.note
+    waiting = drawn.method != method and not drawn.note
     return f"{name} · {count(units, 'value' if drawn.level == 0 else 'unit')}" + (" · PCA for now" if waiting else "")
 
 
@@ -294,6 +300,6 @@ def sample_note(found: Atlas) -> str:
 def errors_if_ready(run_id: str) -> RowErrors | None:
     """Errors of all rows for colours, once they are known; nobody waits for them."""
     task = insights.row_errors(run_id)
-    task.join(AT_ONCE)
+    task.join(AT_ONCE / 4)
     found = task.snapshot().result
     return found if isinstance(found, RowErrors) else None

@@ -154,6 +154,17 @@ def test_fine_tuned_codes_have_maps_of_their_own(page: AppTest) -> None:
     assert insights.atlas(run_id, MapSettings(), fine_tuned=True).is_complete("umap")
 
 
+def test_other_settings_stop_what_was_being_drawn(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    stopped: list[object] = []
+    monkeypatch.setattr(insights.Atlas, "stop", lambda self, method: stopped.append((self.settings.neighbours, method)))
+    control(page.slider, "Neighbours").set_value(30)
+    settled(page.run())
+    assert stopped == [(15, "umap")]
+    control(page.segmented_control, "Map").set_value("pca")
+    page.run()
+    assert (30, "umap") in stopped
+
+
 def test_a_revisit_draws_nothing_anew(page: AppTest) -> None:
     run_id = page.session_state[KEY].run_id
     before = insights.atlas(run_id, MapSettings())
