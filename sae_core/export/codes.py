@@ -133,9 +133,9 @@ def write_frames(frames: Iterator[pd.DataFrame], path: Path, form: CodesFormat, 
 def read_frames(path: Path, form: CodesFormat) -> Iterator[pd.DataFrame]:
     """What `write_frames` wrote, in pieces. Cells of a CSV are text as it was before escaping, missing ones ""."""
     if form == "csv":
-        reader = pd.read_csv(path, dtype=str, keep_default_na=False, chunksize=CHUNK_ROWS, encoding="utf-8")
-        for frame in reader:
-            yield frame.map(unescape_cell).set_axis([unescape_cell(name) for name in frame.columns], axis=1)
+        with pd.read_csv(path, dtype=str, keep_default_na=False, chunksize=CHUNK_ROWS, encoding="utf-8") as reader:
+            for frame in reader:
+                yield frame.map(unescape_cell).set_axis([unescape_cell(name) for name in frame.columns], axis=1)
         return
     import pyarrow.parquet as pq
 
@@ -204,14 +204,15 @@ def code_names(model: TrainedStack, level: int) -> list[str]:
 
 
 def unique_names(names: Iterable[str]) -> list[str]:
-    """The same names; one that occurred before gets a number behind it.
+    """The same names; one that occurred before gets a number behind it, a blank one is called "column".
 
     >>> unique_names(["row", "code", "row"])
     ['row', 'code', 'row (2)']
     """
     taken: set[str] = set()
     result = []
-    for name in names:
+    for written_name in names:
+        name = written_name if written_name.strip() else "column"
         candidate = next(
             c for c in itertools.chain([name], (f"{name} ({i})" for i in itertools.count(2))) if c not in taken
         )

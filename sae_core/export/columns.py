@@ -5,7 +5,7 @@ Tables have one input for each of the user's columns, (rows, 1):
     numeric     double; NaN, infinite and beyond ±1e300: missing
     date        double, days since 1970-01-01 UTC (fractions are the time of day); NaN: missing
     boolean     double, 1 or 0; NaN: missing
-    category    string; "": missing
+    category    string; "": missing ("(missing)" in the odd case that "" is a value of its own)
 
 Pictures and arrays have one, "input": (rows, features) float32. Pixels are 0..1 in the order height, width, channel.
 """
@@ -71,6 +71,12 @@ def valid_names(names: Iterable[str], taken: Sequence[str] = ()) -> tuple[str, .
     return tuple(result)
 
 
+def missing_text(column: CategoryColumn) -> str:
+    """What stands for a missing cell of a category column: "", unless that is a value of its own."""
+    candidates = itertools.chain([""], (f"(missing{' ' * extra})" for extra in itertools.count()))
+    return next(text for text in candidates if text not in column.values)
+
+
 def feeds(preparation: Preparation, raw: Any) -> dict[str, NDArray[Any]]:
     """Raw rows as onnxruntime takes them: an array for each input.
 
@@ -98,7 +104,9 @@ def features(preparation: Preparation, outputs: Sequence[NDArray[Any]]) -> Featu
         values = output[:, 0]
         match column:
             case CategoryColumn():
-                result[column.name] = pd.array([value or None for value in values.tolist()], dtype="str")
+                gone = missing_text(column)
+                words = [None if value == gone else value for value in values.tolist()]
+                result[column.name] = pd.array(words, dtype="str")
             case BooleanColumn():
                 missing = np.isnan(values)
                 result[column.name] = pd.arrays.BooleanArray(np.where(missing, 0, values) > 0.5, missing)
@@ -112,7 +120,7 @@ def features(preparation: Preparation, outputs: Sequence[NDArray[Any]]) -> Featu
 def _cells(column: TableColumn, values: pd.Series) -> NDArray[Any]:
     match column:
         case CategoryColumn():
-            return np.asarray(cells.words(values).fillna(""), dtype=object)
+            return np.asarray(cells.words(values).fillna(missing_text(column)), dtype=object)
         case BooleanColumn():
             return cells.truths(values, column.name)
         case DateColumn():
@@ -174,7 +182,7 @@ def add_inverse(graph: Graph, preparation: Preparation, x: str) -> None:
             table = [
                 *column.values,
                 *([column.other] if column.has_other else []),
-                *([""] if column.has_indicator else []),
+                *([missing_text(column)] if column.has_indicator else []),
             ]
             best = graph.add("ArgMax", own, axis=1, keepdims=1)
             graph.output(
@@ -206,8 +214,8 @@ def _add_category(graph: Graph, name: str, column: CategoryColumn) -> str:
     """(rows, 1) string -> (rows, its inputs) float32 of 0 and 1."""
     places = {value: place for place, value in enumerate(column.values)}
     if column.has_indicator:
-        places.setdefault("", len(column.values) + column.has_other)
-    places.setdefault("", -1)
+        places[missing_text(column)] = len(column.values) + column.has_other
+    places.setdefault(missing_text(column), -1)
     codes = graph.encode_strings(name, places, len(column.values) if column.has_other else -1)  # (rows, 1) int64
     width = len(column.feature_names)
     return graph.add("Cast", graph.add("Equal", codes, graph.constant(np.arange(width))), to=graph.type_of(np.float32))

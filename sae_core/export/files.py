@@ -71,8 +71,12 @@ def written(path: Path) -> Iterator[Path]:
 
 
 def relative_difference(ours: NDArray[np.floating], theirs: NDArray[np.floating]) -> float:
-    """The largest |a - b| / max(1, |a|), 0 for equal arrays (NaN equals NaN); infinity where only one is finite."""
+    """The largest |a - b| / max(1, |a|), 0 for equal arrays (NaN equals NaN); infinity where only one is
+    finite, or the shapes differ.
+    """
     a, b = np.asarray(ours, dtype=np.float64), np.asarray(theirs, dtype=np.float64)
+    if a.shape != b.shape:
+        return float("inf")
     different = ~((a == b) | (np.isnan(a) & np.isnan(b)))
     if not different.any():
         return 0.0

@@ -16,9 +16,18 @@ from numpy.typing import NDArray
 from torch import nn
 
 from sae_core.data.dataset import Dataset, Features
+from sae_core.data.prepared_columns import CategoryColumn, TableColumn
 from sae_core.errors import ExportError, LabelError
 from sae_core.export.check import TOLERANCE, check_rows, reconstruction_difference
-from sae_core.export.columns import add_inverse, add_preparation, features, feeds, input_names, output_names
+from sae_core.export.columns import (
+    add_inverse,
+    add_preparation,
+    features,
+    feeds,
+    input_names,
+    missing_text,
+    output_names,
+)
 from sae_core.export.files import Exported, Report, relative_difference, silent, written
 from sae_core.export.graph import MAX_BYTES, Graph, add_module
 from sae_core.model.stack import Stack, check_level
@@ -146,7 +155,7 @@ def onnx_metadata(model: TrainedStack, output: OnnxOutput, level: int, fine_tune
     }
     if preparation.array is None:
         facts["inputs"] = [
-            {"input": name, "column": column.name, "kind": column.kind}
+            {"input": name, "column": column.name, "kind": column.kind, "missing": _missing(column)}
             for name, column in zip(input_names(preparation), preparation.columns, strict=True)
         ]
         if output == "reconstruction":
@@ -157,6 +166,10 @@ def onnx_metadata(model: TrainedStack, output: OnnxOutput, level: int, fine_tune
         name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
         for name, value in facts.items()
     }
+
+
+def _missing(column: TableColumn) -> str:
+    return missing_text(column) if isinstance(column, CategoryColumn) else "NaN"
 
 
 def _encoded(graph: Graph, x: str, network: Stack, level: int) -> str:
