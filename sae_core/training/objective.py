@@ -169,7 +169,9 @@ class PretrainObjective(Objective):
         if layer.activation not in POSITIVELY_HOMOGENEOUS or layer.tied or layer.normalisation != "none":
             return
         with torch.no_grad():
-            squares = sum(float(self.autoencoder.encoder(x).square().sum()) for x in self.rows.x.split(ROWS_AT_ONCE))
+            squares = 0.0
+            for start in range(0, len(self.rows.x), ROWS_AT_ONCE):
+                squares += float(self.autoencoder.encoder(self.rows.x[start : start + ROWS_AT_ONCE]).square().sum())
             scale = (squares / (len(self.rows.x) * layer.units)) ** 0.5
             if scale > 0:
                 self.autoencoder.encoder.weight.div_(scale)

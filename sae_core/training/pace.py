@@ -48,6 +48,7 @@ class Pace:
         for phase, cost in zip(phases, self._epoch_cost, strict=True):
             self._done_before.append(self._done_before[-1] + phase.epochs * cost)
         self._last, self._loss, self._rows = time.perf_counter(), 0.0, 0
+        self._phase: Phase | None = None
         self._first: tuple[float, float] | None = None  # (seconds, fraction) at the first step seen here
 
     def fraction(self, phase: Phase, epoch_position: float) -> float:
@@ -57,6 +58,8 @@ class Pace:
 
     def after_step(self, phase: Phase, loop: PhaseLoop, loss: float, rows: int, seconds: float) -> Progress | None:
         """A Progress event when one is due."""
+        if phase != self._phase:
+            self._phase, self._loss, self._rows = phase, 0.0, 0  # another phase has another loss
         self._loss += loss * rows
         self._rows += rows
         now = time.perf_counter()

@@ -70,6 +70,17 @@ def test_a_sample_comes_back_as_it_was(workspace: Workspace, name: str) -> None:
     assert (back.image_shape, back.fingerprint) == (data.image_shape, data.fingerprint)
 
 
+@pytest.mark.parametrize(("pixels", "file"), [([0.0, 1 / 255, 1.0], "pixels.npy"), ([0.0, 0.3, 1.0], "features.npy")])
+def test_pictures_are_stored_small_only_where_that_changes_nothing(
+    workspace: Workspace, pixels: list[float], file: str
+) -> None:
+    features = np.array([pixels], dtype=np.float32)
+    data = Dataset("p", "images", features, image_shape=(1, 3, 1))
+    fingerprint = workspace.save_dataset(data)
+    assert (workspace.root / "datasets" / fingerprint / file).exists()
+    np.testing.assert_array_equal(workspace.load_dataset(fingerprint).features, features)
+
+
 def test_an_official_test_set_is_kept(workspace: Workspace) -> None:
     official = np.array([False, False, True, False])
     data = Dataset("t", "arrays", np.eye(4, dtype=np.float32), official_test=official)
