@@ -20,9 +20,7 @@ st.set_page_config(
 st.logo(str(LOGO), icon_image=str(ICON), size="large")
 
 pages = [
-    st.Page(place.path, title=place.title, icon=place.icon, url_path=place.address, help=place.about)
-    for place in PAGES
-    if place.path.is_file()
+    st.Page(place.path, title=place.title, icon=place.icon, url_path=place.address, help=place.about) for place in PAGES
 ]
 
 

@@ -123,7 +123,7 @@ def reading(upload: Upload, guess: TableGuess | None) -> Task:
     """Reads the files as decided: a `Dataset`, stored in the workspace beforehand where there is room."""
     key, files, title = reading_key(upload), list(upload.files), upload.name
     place = store.workspace()
-    note = place.root / "uploads" / f"{hashlib.sha256(repr((READER_VERSION, *key)).encode()).hexdigest()}.json"
+    note = place.root / "uploads" / f"{hashlib.sha256(repr((READER_VERSION, *key[2:])).encode()).hexdigest()}.json"
 
     def read(progress: Progress) -> Dataset:
         known = _noted(note)
@@ -155,7 +155,7 @@ def reading_key(upload: Upload) -> Key:
         sorted(upload.kinds.items()),
         upload.pictures,
     )
-    return ("read", upload.digest, repr(choices))
+    return ("read", str(store.workspace().root), upload.digest, repr(choices))
 
 
 def let_go(upload: Upload) -> None:

@@ -6,11 +6,12 @@ import streamlit as st
 
 from explorer import store
 from explorer.charts.stack import stack_drawing
-from explorer.charts.style import CHART_CONFIG, joined, number
+from explorer.charts.style import joined, number
 from explorer.session import Session, suggested
 from explorer.widgets import design as parts
 from explorer.widgets import fields as f
 from explorer.widgets.frame import begin_page, guarded, page_link
+from explorer.widgets.live_chart import live_chart
 from explorer.widgets.text import count, sentence
 from sae_core.config import StackConfig
 from sae_core.data.dataset import Dataset
@@ -62,7 +63,7 @@ def drawing(session: Session, data: Dataset) -> None:
     preparation = store.preparation(data, config.scaling)
     counts = plans.parameter_counts(preparation.n_inputs, len(data.classes), config)
     drawn = parts.drawing_of(config, preparation.n_inputs, len(data.classes), counts)
-    st.plotly_chart(stack_drawing(drawn), key="design-stack", config=CHART_CONFIG, alt="The stack as designed")
+    live_chart(stack_drawing(drawn), key="design-stack", alt="The stack as designed")
     phases = plans.plan(data, config, preparation.n_inputs)
     steps = sum(phase.epochs * phase.steps_per_epoch for phase in phases)
     ratio = preparation.n_inputs / config.units[-1]

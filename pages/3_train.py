@@ -5,10 +5,10 @@ from __future__ import annotations
 import streamlit as st
 
 from explorer import store
-from explorer.charts.style import CHART_CONFIG
 from explorer.runview import RunView, planned_run, view_run
 from explorer.session import Session, run_config
 from explorer.widgets import training as parts
+from explorer.widgets import training_charts as charts
 from explorer.widgets.frame import begin_page, guarded, next_step, page_link
 from explorer.widgets.text import literal
 from sae_core.data.dataset import Dataset
@@ -17,41 +17,37 @@ from sae_core.training.plan import check
 
 def waiting(session: Session, data: Dataset) -> None:
     """Before the first run: what would happen."""
-    preparation = store.preparation(data, session.config.scaling)
-    check(data, session.config, preparation)
+    check(data, session.config, store.preparation(data, session.config.scaling))
     run = planned_run(data, session.config)
     st.caption(f"Nothing has been trained on {literal(data.name)} yet. This is the plan; Start training sets it going.")
     left, right = st.columns([3, 2], gap="medium")
-    left.plotly_chart(parts.drawing(run, session.config, data, {}), key="train-plan", config=CHART_CONFIG)
+    with left:
+        charts.show({"plan": charts.drawing(run, session.config, data)}, "plan", "The stack as planned")
     with right:
         parts.phase_list(run)
     page_link("design", label="Change the design", icon=":material/layers:")
 
 
 def show(session: Session, first: RunView) -> None:
+    """A run, alive as long as it is in training."""
     data, config = store.dataset(first.id), run_config(first.id)
-    state = parts.kept_for(session, first.id)
+    kept = charts.kept_for(session, first.id)
 
     @st.fragment(run_every=parts.POLL_SECONDS if first.is_active else None)
     def panel() -> None:
         with guarded():
             run = view_run(first.id)
+            figures = charts.figures(run, config, data, kept)
             parts.progress(run)
             left, right = st.columns([3, 2], gap="medium")
-            left.plotly_chart(
-                parts.drawing(run, config, data, state["figures"]),
-                key="train-stack",
-                config=CHART_CONFIG,
-                alt="The stack",
-            )
+            with left:
+                charts.show(figures, "stack", "The stack")
             with right:
                 parts.phase_list(run)
-            parts.charts(run, state["figures"])
-            figure = parts.reconstructions(run, data, state)
-            if figure is not None:
-                st.markdown("**Held-out rows as the stack gives them back**")
-                st.plotly_chart(figure, key="train-rows", config=CHART_CONFIG, alt="Originals above reconstructions")
-            parts.classifier_charts(run, state["figures"])
+            charts.level_charts(run, figures)
+            st.markdown("**Held-out rows as the stack gives them back**")
+            charts.show(figures, "rows", "Originals above reconstructions")
+            charts.classifier_charts(run, figures)
             if run.state != first.state:
                 st.rerun()  # buttons and neighbours catch up; the last one of these ends the polling
 

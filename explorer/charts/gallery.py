@@ -26,7 +26,7 @@ def gallery(
     """Named rows of pictures.
 
     Args:
-        rows: (name, (m, n_pixels) 0..1) each; rows may differ in m.
+        rows: (name or "", (m, n_pixels) 0..1) each; rows may differ in m.
         shape: (height, width, channels) of a picture.
         hover: for each row, a text for each picture.
         cell: height of a picture on the page, in pixels, where the page is wide enough.
@@ -61,7 +61,7 @@ def gallery(
             text=[text for _, _, text in points],
             hoverinfo="text",
         )
-    names = [escape(name, 24) for name, _ in rows]
+    names = [escape(name, 24) if name else "" for name, _ in rows]
     apply_style(
         figure, height=round(len(rows) * (cell + cell * gap / height) + 2 * MARGIN), legend=False, revision=revision
     )

@@ -1,6 +1,7 @@
 """The one look of all charts: colour-blind-safe colours that hold on light and dark, escaping, axes with units.
 
-Colours start from Okabe & Ito (2008), with yellow darkened and black left out so that each is legible on both themes.
+Colours start from Okabe & Ito (2008), moved until each is legible on both themes and all ten stay apart for readers
+with protanopia and deuteranopia (a test holds that).
 Backgrounds and fonts are never set here: Streamlit's theme fills them in.
 """
 
@@ -12,8 +13,8 @@ from typing import Any, Literal
 
 import plotly.graph_objects as go
 
-BLUE, ORANGE, GREEN, VERMILION, PURPLE = "#1f7fbf", "#e08a00", "#009e73", "#d55e00", "#c06597"
-SKY, YELLOW, GREY, BROWN, VIOLET = "#4ba3d9", "#a89600", "#8a8f98", "#8f6038", "#7a66c9"
+BLUE, ORANGE, GREEN, VERMILION, PURPLE = "#2974b0", "#e28d0d", "#08a275", "#c54b07", "#da7eb2"
+SKY, YELLOW, GREY, BROWN, VIOLET = "#10abec", "#b2a04f", "#696573", "#8b5b35", "#5b5ac6"
 PALETTE: tuple[str, ...] = (BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY, YELLOW, GREY, BROWN, VIOLET)
 NO_LABEL = "#8a8f98"  # rows without a label, and everything that steps back
 
@@ -121,7 +122,7 @@ def apply_style(
         font={"size": 12},
     )
     axis = {"gridcolor": GRID, "zeroline": False, "automargin": True, "title_standoff": 8, "title_font": {"size": 12}}
-    figure.update_xaxes(title_text=x_title, **axis)
+    figure.update_xaxes(title_text=x_title, **{"showgrid": False, **axis})
     figure.update_yaxes(title_text=y_title, **axis)
     return figure
 

@@ -12,8 +12,8 @@ import streamlit as st
 from explorer import columns
 from explorer.charts.balance import class_balance
 from explorer.charts.gallery import gallery
-from explorer.charts.style import CHART_CONFIG
 from explorer.session import Session
+from explorer.widgets.live_chart import live_chart
 from explorer.widgets.text import count, sentence
 from sae_core.data.dataset import Dataset, SplitOptions
 from sae_core.errors import DataError
@@ -88,11 +88,11 @@ def picture_grid(data: Dataset) -> None:
         ]
     else:
         first = np.arange(min(len(data), 6 * PICTURES_PER_ROW))
-        chosen = [(" ", part) for part in np.array_split(first, -(-len(first) // PICTURES_PER_ROW))]
+        chosen = [("", part) for part in np.array_split(first, -(-len(first) // PICTURES_PER_ROW))]
     rows = [(name, np.asarray(data.take(part), dtype=np.float32)) for name, part in chosen if len(part)]
     hover = [[f"row {row}" for row in part] for _, part in chosen if len(part)]
     figure = gallery(rows, data.image_shape, hover=hover, cell=44)
-    st.plotly_chart(figure, key="data-pictures", config=CHART_CONFIG, alt="Pictures of each class")
+    live_chart(figure, key="data-pictures", alt="Pictures of each class")
     if len(data.classes) > CLASSES_SHOWN:
         st.caption(f"{count(len(data.classes) - CLASSES_SHOWN, 'further class', 'further classes')} not shown here.")
 
@@ -130,7 +130,7 @@ def split_editor(session: Session) -> None:
             if len(rows)
         }
         figure = class_balance(data.classes, counts, data.label_name)
-        st.plotly_chart(figure, key="data-balance", config=CHART_CONFIG, alt="Rows of each class by part of the split")
+        live_chart(figure, key="data-balance", alt="Rows of each class by part of the split")
     st.caption("  ·  ".join(f"**{len(rows):,}** {part}" for part, rows in parts.items()))
     without = int((data.class_codes < 0).sum()) if data.labels is not None else 0
     if without:

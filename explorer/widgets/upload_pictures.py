@@ -10,9 +10,9 @@ import streamlit as st
 
 from explorer import uploads
 from explorer.charts.gallery import gallery
-from explorer.charts.style import CHART_CONFIG
 from explorer.session import Session
 from explorer.uploads import Upload
+from explorer.widgets.live_chart import live_chart
 from explorer.widgets.text import count, literal, sentence
 from explorer.widgets.waiting import result_of
 from sae_core.data.image_guess import ImageGuess
@@ -94,8 +94,6 @@ def _show(seen: ImagePreview) -> None:
         ]
     else:
         rows = [("", part) for part in np.array_split(seen.pixels, max(1, -(-len(seen.pixels) // PER_ROW)))]
-    st.plotly_chart(
-        gallery(rows, seen.image_shape, cell=56), key="data-preview", config=CHART_CONFIG, alt="Preview of the pictures"
-    )
+    live_chart(gallery(rows, seen.image_shape, cell=56), key="data-preview", alt="Preview of the pictures")
     if len(labels) > CLASSES_SHOWN:
         st.caption(f"{count(len(labels) - CLASSES_SHOWN, 'further class', 'further classes')} not shown here.")

@@ -1,0 +1,23 @@
+from __future__ import annotations
+
+from explorer.places import ICON, LOGO, PAGES, page, pages_folder
+
+
+def test_eight_pages_in_the_order_of_the_journey() -> None:
+    addresses = [place.address for place in PAGES]
+    assert addresses == ["data", "design", "train", "reconstructions", "codes", "classification", "compare", "export"]
+    assert [place.title.lower() for place in PAGES] == addresses
+
+
+def test_every_page_is_there() -> None:
+    assert {place.file for place in PAGES} == {path.name for path in pages_folder().glob("[0-9]_*.py")}
+    assert all(place.path.is_absolute() for place in PAGES)
+
+
+def test_a_page_is_found_by_its_address() -> None:
+    assert page("codes").title == "Codes"
+
+
+def test_logo_and_icon_are_there() -> None:
+    assert LOGO.read_text(encoding="utf-8").startswith("<svg")
+    assert ICON.read_text(encoding="utf-8").startswith("<svg")
