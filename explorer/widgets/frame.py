@@ -14,6 +14,7 @@ from explorer.session import Session, current
 from explorer.widgets.status import sidebar_status
 from explorer.widgets.text import literal, sentence
 from sae_core.errors import SaeError
+from sae_core.jobs import warm_up
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +53,7 @@ def begin_page(title: str, *, intro: str, needs: Needs) -> Session:
         intro: one sentence below the heading.
         needs: what the page cannot be without. "model" is a run whose training has left a stack to look at.
     """
+    warm_up()
     session = current()
     session.write_address()
     st.title(title, anchor=False)

@@ -6,6 +6,9 @@ pages poll `Job.snapshot`.
 
 from __future__ import annotations
 
+import importlib
+import threading
+
 from sae_core.config import StackConfig
 from sae_core.data.dataset import Dataset
 from sae_core.errors import TrainingError
@@ -14,6 +17,8 @@ from sae_core.jobs.registry import known_jobs
 from sae_core.jobs.snapshot import CurvePoint, JobSnapshot, JobState
 from sae_core.runs.run import ACTIVE_STATES, Run, this_process
 from sae_core.runs.workspace import Workspace
+
+_warm = False
 
 __all__ = [
     "CurvePoint",
@@ -24,6 +29,7 @@ __all__ = [
     "find_job",
     "resume_run",
     "start_job",
+    "warm_up",
 ]
 
 
@@ -67,6 +73,25 @@ def resume_run(run: Run) -> Job:
     run.update(state=str(JobState.QUEUED), message="", owner=this_process())
     known_jobs.add(job)
     return job
+
+
+def warm_up() -> None:
+    """Do in a background thread what the first training of a process would otherwise wait for.
+
+    Building a process's first optimiser imports a good second's worth of torch.
+    """
+    global _warm
+    if not _warm:
+        _warm = True
+        threading.Thread(target=_import_what_training_needs, name="warm-up", daemon=True).start()
+
+
+def _import_what_training_needs() -> None:
+    import torch
+
+    torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))], fused=True)
+    importlib.import_module("sae_core.training.trainer")
+    importlib.import_module("sae_core.analysis.summary")
 
 
 def find_job(job_id: str) -> Job | None:
