@@ -84,7 +84,7 @@ def level_name(level: int, units: int) -> str:
     return f"Level {level} · {units:,}"
 
 
-def distribution(values: NDArray[np.float64], threshold: float, *, title: str = "") -> go.Figure:
+def distribution(values: NDArray[np.floating], threshold: float, *, title: str = "") -> go.Figure:
     """How many rows have which error, those beyond the threshold in another colour.
 
     Args:

@@ -190,7 +190,7 @@ def show_legend(colouring: Colouring) -> None:
 def show_maps(session: Session, found: Atlas, drawn: list[LevelMap], colouring: Colouring, method: Method) -> None:
     """Maps side by side, and the chosen rows beside them."""
     keys = {each.level: f"map-{found.model.n_levels}-{each.level}" for each in drawn}
-    take_selection(session, list(keys.values()))
+    take_selection(session, {keys[each.level]: each.method for each in drawn})
     # Side by side on a wide page; on a narrow one the chosen rows go below the maps.
     with st.container(horizontal=True, gap="small"):
         left = st.container(width=MAPS_WIDTH)
@@ -235,15 +235,18 @@ def map_title(found: Atlas, drawn: LevelMap, method: Method) -> str:
     return f"{name} · {count(units, 'value' if drawn.level == 0 else 'unit')}" + (" · PCA for now" if waiting else "")
 
 
-def take_selection(session: Session, keys: list[str]) -> None:
+def take_selection(session: Session, keys: dict[str, Method]) -> None:
     """Make the newest lasso, box or click on any of these maps the session's selection.
 
     A chart's event comes back empty whenever its figure changes, and stays as it was on every other rerun: only an
     event that is neither empty nor the one already taken is news.
+
+    Args:
+        keys: of the charts, with the method of the map that each shows.
     """
     kept = session.page("codes")
     taken: dict[str, Any] = kept.setdefault("taken", {})
-    for key in keys:
+    for key, method in keys.items():
         event = st.session_state.get(key)
         rows = charts.chosen_rows(event)
         if not rows:
@@ -252,7 +255,7 @@ def take_selection(session: Session, keys: list[str]) -> None:
             taken[key] = rows
             session.selection = Selection(rows, source=key)
             kept["outline"] = charts.outlines(event)
-            kept["outline_method"] = st.session_state.get("codes-method")
+            kept["outline_method"] = method
 
 
 def selection_panel(session: Session, found: Atlas) -> None:

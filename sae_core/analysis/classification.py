@@ -28,13 +28,13 @@ class Predictions:
 
     Attributes:
         level: softmax on the frozen code of this level (0 is the prepared input); None: the fine-tuned stack.
-        predicted: (m,) class of the largest probability, a position in `Classification.classes`.
+        predicted: (m,) int32, class of the largest probability, a position in `Classification.classes`.
         confidence: (m,) float32, that probability, 0..1.
         of_truth: (m,) float32, the probability of the row's own class, 0..1.
     """
 
     level: int | None
-    predicted: Codes
+    predicted: NDArray[np.int32]
     confidence: NDArray[np.float32]
     of_truth: NDArray[np.float32]
 
@@ -129,7 +129,7 @@ def classify(model: TrainedStack, data: Dataset, *, report: Report = silent) -> 
             "None of these rows has a label that the stack was trained on. Choose the label column it was trained with."
         )
     levels: list[int | None] = [*model.softmax_levels, *([None] if model.is_fine_tuned else [])]
-    best = np.empty((len(levels), len(rows)), dtype=np.int64)
+    best = np.empty((len(levels), len(rows)), dtype=np.int32)
     confidence, of_truth = np.empty((2, len(levels), len(rows)), dtype=np.float32)
     for start in range(0, len(rows), _BATCH):
         batch = slice(start, start + _BATCH)

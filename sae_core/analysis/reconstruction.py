@@ -33,17 +33,17 @@ class RowErrors:
     Attributes:
         rows: (m,) row numbers in the data set.
         levels: 1 .. L.
-        values: (L, m) float64, mean squared error per prepared value: 0 is perfect; for inputs scaled to a standard
+        values: (L, m) float32, mean squared error per prepared value: 0 is perfect; for inputs scaled to a standard
             deviation of 1, giving back every column's mean would cost about 1.
     """
 
     rows: Rows
     levels: tuple[int, ...]
-    values: NDArray[np.float64]
+    values: NDArray[np.float32]
 
-    def at(self, level: int) -> NDArray[np.float64]:
+    def at(self, level: int) -> NDArray[np.float32]:
         """(m,) errors of one level."""
-        of_level: NDArray[np.float64] = self.values[self.levels.index(level)]
+        of_level: NDArray[np.float32] = self.values[self.levels.index(level)]
         return of_level
 
 
@@ -93,7 +93,7 @@ def row_errors(model: TrainedStack, data: Dataset, rows: Rows | None = None, *, 
     """Errors of rows (None: all) at every level."""
     rows = np.arange(len(data), dtype=np.int64) if rows is None else np.asarray(rows, dtype=np.int64)
     levels = tuple(range(1, model.n_levels + 1))
-    values = np.empty((len(levels), len(rows)))
+    values = np.empty((len(levels), len(rows)), dtype=np.float32)
     for start in range(0, len(rows), _BATCH):
         batch = slice(start, start + _BATCH)
         code = x = model.prepare(data.take(rows[batch]))
@@ -123,7 +123,7 @@ def reconstructions(model: TrainedStack, data: Dataset, rows: Sequence[int] | Ro
 
 
 def choose_rows(
-    errors: NDArray[np.float64],
+    errors: NDArray[np.floating],
     how: Choice,
     count: int,
     *,
@@ -151,7 +151,7 @@ def choose_rows(
 
 
 def _typical_of_each_class(
-    errors: NDArray[np.float64], class_codes: NDArray[np.int64], count: int
+    errors: NDArray[np.floating], class_codes: NDArray[np.int64], count: int
 ) -> NDArray[np.int64]:
     queues = []
     for code in np.unique(class_codes[class_codes >= 0]):

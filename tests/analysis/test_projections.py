@@ -62,12 +62,14 @@ def test_levels_can_be_compared(iris: Dataset, iris_model: TrainedStack, method:
     codes = {level: (lambda level=level: iris_model.encode(iris, level)) for level in (0, 1, 2)}
     maps = list(level_maps(codes, rows, MapSettings(method=method)))
     assert [found.level for found in maps] == [0, 1, 2]
-    classes = iris.class_codes
+    setosa = iris.class_codes == 0
     for below, above in itertools.pairwise(maps):
-        for code in range(3):
-            a, b = below.points[classes == code].mean(axis=0), above.points[classes == code].mean(axis=0)
-            others = [below.points[classes == other].mean(axis=0) for other in range(3) if other != code]
-            assert all(np.linalg.norm(b - a) < np.linalg.norm(b - other) for other in others)
+        centred = [found.points - found.points.mean(axis=0) for found in (below, above)]
+        cross = centred[1].T.astype(np.float64) @ centred[0]
+        np.testing.assert_allclose(cross, cross.T, atol=1e-3 * np.abs(cross).max())  # no further turn fits better
+        assert np.linalg.eigvalsh(cross).min() > -1e-3 * np.abs(cross).max()
+        a, b = (points[setosa].mean(axis=0) for points in centred)
+        assert a @ b > 0.9 * np.linalg.norm(a) * np.linalg.norm(b), "the class apart is found in the same direction"
 
 
 def test_each_map_comes_as_soon_as_it_is_ready() -> None:
