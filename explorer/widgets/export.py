@@ -15,9 +15,11 @@ from explorer.widgets.text import count, literal, sentence
 from explorer.widgets.waiting import result_of
 from sae_core.data.dataset import Dataset
 from sae_core.export.onnx import OnnxOutput
+from sae_core.limits import MEGABYTE
 from sae_core.model.trained import TrainedStack
 
 GIVES = {"code": "Code", "reconstruction": "Reconstruction", "classes": "Classes"}
+MOST_IN_MEMORY = 64 * MEGABYTE  # of one file that is offered
 FINE_TUNED_HELP = "As pretraining left the stack, without labels; or after fine-tuning with labels."
 
 
@@ -142,7 +144,9 @@ def offer(request: Request, label: str, *, key: str, mime: str, at_once: bool = 
         return None
     st.download_button(
         label,
-        ready.read,  # read when it is clicked, so that files do not pile up in memory
+        # A large file is read when it is clicked, so that it does not stay in memory; Streamlit forgets such a promise
+        # with each rerun, and a click at that moment is lost.
+        ready.read() if ready.exported.size <= MOST_IN_MEMORY else ready.read,
         file_name=ready.name,
         mime=mime,
         key=f"download-{key}",
