@@ -12,13 +12,59 @@ from numpy.typing import NDArray
 
 # Words that stand for "no value" in a feature column. Labels keep every word as it is written.
 MISSING_WORDS = frozenset(
-    ["na", "n/a", "#n/a", "#n/a n/a", "nan", "-nan", "null", "<na>", "nat", "?", "-", "--", "—", ".", "..", "...", "missing"]  # noqa: RUF001
-    + ["#null!", "#div/0!", "#value!", "#ref!", "#name?", "#num!", "(null)", "\\n", "n.a.", "n.a", "none", "nil", "not available", "k.a.", "k. a."]
+    [
+        "na",
+        "n/a",
+        "#n/a",
+        "#n/a n/a",
+        "nan",
+        "-nan",
+        "null",
+        "<na>",
+        "nat",
+        "?",
+        "-",
+        "--",
+        "—",
+        ".",
+        "..",
+        "...",
+        "missing",
+    ]
+    + [
+        "#null!",
+        "#div/0!",
+        "#value!",
+        "#ref!",
+        "#name?",
+        "#num!",
+        "(null)",
+        "\\n",
+        "n.a.",
+        "n.a",
+        "none",
+        "nil",
+        "not available",
+        "k.a.",
+        "k. a.",
+    ]
 )
 # In a column of categories these may be values ("None" pools, "-" ratings): there, only words that cannot be are missing.
-MISSING_CATEGORIES = frozenset(["na", "n/a", "#n/a", "nan", "null", "<na>", "?", "#null!", "#div/0!", "#value!", "#ref!", "(null)", "\\n"])
+MISSING_CATEGORIES = frozenset(
+    ["na", "n/a", "#n/a", "nan", "null", "<na>", "?", "#null!", "#div/0!", "#value!", "#ref!", "(null)", "\\n"]
+)
 
-TRUTHS: tuple[tuple[str, str], ...] = (("true", "false"), ("yes", "no"), ("t", "f"), ("y", "n"), ("on", "off"), ("wahr", "falsch"), ("ja", "nein"), ("oui", "non"), ("vrai", "faux"))
+TRUTHS: tuple[tuple[str, str], ...] = (
+    ("true", "false"),
+    ("yes", "no"),
+    ("t", "f"),
+    ("y", "n"),
+    ("on", "off"),
+    ("wahr", "falsch"),
+    ("ja", "nein"),
+    ("oui", "non"),
+    ("vrai", "faux"),
+)
 
 _CURRENCY = "$€£¥₹₽₩₺"
 _BLANKS = " \u00a0\u202f\u2009"
@@ -105,7 +151,9 @@ def _without_thousands(text: str, decimal: str, thousands: str) -> str:
         return text
     mark = f"[{_BLANKS}]" if thousands == " " else re.escape(thousands)
     head, dot, tail = text.partition(decimal)
-    if re.fullmatch(rf"\d{{1,3}}({mark}\d{{3}})+", head) or (thousands == "," and re.fullmatch(r"\d{1,2}(,\d\d)+,\d{3}", head)):
+    if re.fullmatch(rf"\d{{1,3}}({mark}\d{{3}})+", head) or (
+        thousands == "," and re.fullmatch(r"\d{1,2}(,\d\d)+,\d{3}", head)
+    ):
         return re.sub(mark, "", head) + dot + tail
     return text
 
@@ -134,7 +182,9 @@ def parse_numbers(values: Any, decimal: str, thousands: str) -> tuple[NDArray[np
     bad = np.zeros(len(values), dtype=np.bool_)
     odd = np.flatnonzero(pc.and_(pc.is_valid(values), pc.invert(is_simple)).to_numpy(zero_copy_only=False))
     if len(odd):
-        found = map_words(values.take(pa.array(odd)), lambda text: _number_or_missing(text, decimal, thousands), None, object)
+        found = map_words(
+            values.take(pa.array(odd)), lambda text: _number_or_missing(text, decimal, thousands), None, object
+        )
         bad[odd] = [value is None for value in found]
         numbers[odd] = [np.nan if value is None else value for value in found]
     return numbers, bad
@@ -221,6 +271,15 @@ def _formats_like(word: str, day_first: bool) -> list[str]:
     return [date_format + mark + time_format for date_format in dates for time_format in times]
 
 
+def day_and_month_may_be_exchanged(words: Iterable[str], date_format: str) -> bool:
+    """Whether some different cells are dates with day and month exchanged as well: 03/04/2024."""
+    if "%m" not in date_format or "%d" not in date_format or date_format.startswith("%Y"):
+        return False
+    exchanged = date_format.replace("%m", "%x").replace("%d", "%m").replace("%x", "%d")
+    sample = [word for word in words if word.strip().lower() not in MISSING_WORDS]
+    return _share(sample, exchanged) == _share(sample, date_format)
+
+
 def parse_dates(values: Any, date_format: str) -> tuple[NDArray[np.datetime64], NDArray[np.bool_]]:
     """Dates of a column.
 
@@ -233,7 +292,9 @@ def parse_dates(values: Any, date_format: str) -> tuple[NDArray[np.datetime64], 
     coded = pc.dictionary_encode(values)
     words = coded.dictionary.to_pylist()
     stamps = np.append(_to_dates(words, date_format), np.datetime64("NaT", "us"))
-    bad = np.isnat(stamps) & np.array([word.strip().lower() not in MISSING_WORDS for word in words] + [False], dtype=np.bool_)
+    bad = np.isnat(stamps) & np.array(
+        [word.strip().lower() not in MISSING_WORDS for word in words] + [False], dtype=np.bool_
+    )
     codes = pc.fill_null(coded.indices, len(words)).to_numpy(zero_copy_only=False)
     return stamps[codes], bad[codes]
 

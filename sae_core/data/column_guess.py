@@ -21,7 +21,10 @@ _ID_NAME = re.compile(
     re.IGNORECASE,
 )
 _CAMEL_ID = re.compile(r"(.*[ _.-])?([iI][dD]s?)|.*[a-z0-9](Id|ID|Uuid|UUID)")
-_CODE_NAME = re.compile(r"(.*[ _.-])?(zip|zip ?code|postcode|postal ?code|plz|phone|telephone|tel|fax|ssn|isbn|ean|upc|sku|barcode)", re.IGNORECASE)
+_CODE_NAME = re.compile(
+    r"(.*[ _.-])?(zip|zip ?code|postcode|postal ?code|plz|phone|telephone|tel|fax|ssn|isbn|ean|upc|sku|barcode)",
+    re.IGNORECASE,
+)
 _DATE_NAME = re.compile(r"date|day|datum|time|jour|fecha|日期|_dt$|^dt", re.IGNORECASE)
 _LABEL_NAMES = (
     "label", "labels", "class", "target", "species", "y", "outcome", "diagnosis", "survived", "churn", "churned", "is_fraud",
@@ -94,7 +97,10 @@ def guess_column(found: ColumnSummary, position: int, n_columns: int, kind: Gues
         low, high = str(found.first_date)[:19], str(found.last_date)[:19]
     elif chosen == "date" and found.numbers:
         low, high = (f"{int(value)}" for value in (found.low, found.high))
-    frequent = [(word[:200], count) for word, count in sorted((found.words or {}).items(), key=lambda item: (-item[1], item[0]))[:10]]
+    frequent = [
+        (word[:200], count)
+        for word, count in sorted((found.words or {}).items(), key=lambda item: (-item[1], item[0]))[:10]
+    ]
     return ColumnGuess(
         name=found.name, role=role, kind=chosen, reason="; ".join(filter(None, (why, reason if kind is None else ""))),
         missing=missing, unfit=unfit, distinct=distinct, distinct_is_exact=exact, minimum=low, maximum=high, frequent=tuple(frequent),
@@ -115,15 +121,20 @@ def _guess_kind(found: ColumnSummary) -> tuple[GuessedKind, str]:
         return "boolean", ""
     numbers = found.numbers + found.infinite
     if numbers and not found.codes and _mostly(numbers, found.bad_numbers, found.bad_words):
-        if found.whole and 19000101 <= found.low and found.high <= 21001231 and _DATE_NAME.search(found.name):
+        if found.whole and found.low >= 19000101 and found.high <= 21001231 and _DATE_NAME.search(found.name):
             sample = [str(word) for word in (words or {})][:500] or [str(int(found.low)), str(int(found.high))]
             if cells.guess_date_format(sample, allow_compact=True) == cells.COMPACT:
                 return "date", ""
+        if found.whole and _CAMEL_ID.fullmatch(found.name) and words is not None and len(words) <= MAX_CATEGORIES:
+            return "category", "is named like an identifier: its size means nothing"
         return "numeric", ""
     if found.dates and _mostly(found.dates, found.bad_dates, {}):
-        return "date", ""
+        order = "day" if (found.date_format or "").startswith("%d") else "month"
+        return "date", f"day and month could be exchanged: read as {order} first" if found.date_is_ambiguous else ""
     if found.codes and numbers >= 0.95 * (numbers + found.bad_numbers):
-        return ("category" if words is not None and _is_category(found) else "text"), "digits with leading zeros are codes, not numbers"
+        return (
+            "category" if words is not None and _is_category(found) else "text"
+        ), "digits with leading zeros are codes, not numbers"
     return ("category" if _is_category(found) else "text"), ""
 
 
@@ -161,6 +172,8 @@ def _guess_role(found: ColumnSummary, kind: GuessedKind, position: int, n_column
         first = position == 0 and (found.rows >= 10 or found.name in ("column 1", "row"))
         if found.counting and found.whole and found.low in (0, 1) and (first or named):
             return "identifier", "counts the rows"
+        if found.name in ("column 1", "row") and position == 0 and found.has_header and found.whole and unique:
+            return "identifier", "has no name and is different in every row"
         if named and found.whole and unique and found.rows >= 10:
             return "identifier", "is named like an identifier and different in every row"
         if _CAMEL_ID.fullmatch(found.name) and found.whole and (not exact or distinct > MAX_CATEGORIES):
@@ -195,7 +208,13 @@ def _distinct(found: ColumnSummary, kind: GuessedKind) -> tuple[int, bool]:
     if found.is_typed and not found.words and found.dates:
         return found.dates, False
     if exact and found.words:
-        gone = cells.MISSING_WORDS if kind in ("numeric", "date") else cells.MISSING_CATEGORIES if kind != "text" else frozenset()
+        gone = (
+            cells.MISSING_WORDS
+            if kind in ("numeric", "date")
+            else cells.MISSING_CATEGORIES
+            if kind != "text"
+            else frozenset()
+        )
         return sum(word.lower() not in gone for word in found.words), True
     return distinct, exact
 
@@ -219,7 +238,12 @@ def guess_label(columns: Sequence[ColumnGuess], rows: int, has_header: bool = Tr
         return last.name
     if has_header:
         return None
-    if first in fit and _few(first, rows) and first.kind in ("category", "boolean") and any(c.kind == "numeric" for c in usable):
+    if (
+        first in fit
+        and _few(first, rows)
+        and first.kind in ("category", "boolean")
+        and any(c.kind == "numeric" for c in usable)
+    ):
         return first.name
     if first in fit and first.kind == "numeric" and first.distinct <= 10 and rows >= 30 and _all_fractions(usable[1:]):
         return first.name
@@ -227,7 +251,13 @@ def guess_label(columns: Sequence[ColumnGuess], rows: int, has_header: bool = Tr
 
 
 def _could_be_label(column: ColumnGuess, rows: int) -> bool:
-    if not column.can_be_label or column.kind in ("date", "text") or not 2 <= column.distinct <= min(MAX_CLASSES, rows // 2):
+    if (
+        not column.can_be_label
+        or column.kind in ("date", "text")
+        or not 2 <= column.distinct <= min(MAX_CLASSES, rows // 2)
+    ):
+        return False
+    if _CAMEL_ID.fullmatch(column.name):
         return False
     whole = column.kind != "numeric" or all(re.fullmatch(r"[+-]?\d+(\.0*)?", value) for value, _ in column.frequent)
     return whole and (column.kind != "numeric" or column.distinct <= 100)

@@ -39,12 +39,12 @@ class ColumnSummary:
         low, high, mean, variance: of the finite numbers.
         whole: all numbers are whole; counting: they go up by one from row to row.
         codes: some cells are digits with a leading zero.
-        date_format: in which the cells are dates, or None; dates, bad_dates, first_date, last_date.
+        date_format: in which the cells are dates, or None; date_is_ambiguous: day and month may be exchanged; dates, bad_dates, first_date, last_date.
         text_bytes: of all cells.
     """
 
     def __init__(self, name: str, dialect: FullDialect, n_columns: int, day_first: bool = False) -> None:
-        self.name, self._dialect, self._day_first = name, dialect, day_first
+        self.name, self.has_header, self._dialect, self._day_first = name, dialect.header, dialect, day_first
         self._most_words = min(MAX_TRACKED_VALUES, max(200, _TRACKED_CELLS // n_columns))
         self._sample_size = min(_SAMPLE, max(128, _SAMPLED_CELLS // n_columns))
         self.rows = self.empty = self.text_bytes = self.rows_tracked = 0
@@ -59,6 +59,7 @@ class ColumnSummary:
         self._every = 1
         self._numeric_open = self._date_open = True
         self.date_format: str | None = None
+        self.date_is_ambiguous = False
         self.dates = self.bad_dates = 0
         self.first_date = self.last_date = np.datetime64("NaT", "us")
 
@@ -173,6 +174,7 @@ class ColumnSummary:
             if self.date_format is None:
                 self._date_open = False
                 return
+            self.date_is_ambiguous = cells.day_and_month_may_be_exchanged(unique, self.date_format)
         stamps, bad = cells.parse_dates(values, self.date_format)
         self.bad_dates += int(bad.sum())
         self._feed_dates(stamps)

@@ -13,7 +13,7 @@ from sae_core.data.cells import MISSING_WORDS, guess_date_format, number
 from sae_core.errors import DataError, UnreadableFileError
 
 DELIMITERS = (",", ";", "\t", "|", " ", ":", "^", "~", "\x01")
-_SAMPLE_ROWS = 300
+SAMPLE_ROWS = 300
 _NUMBER_LIKE = re.compile(r"[-+(]?[$€£]?(\d{1,3}([.,' \u00a0\u202f]\d{3})+|\d*)([.,]\d+)?([eE][-+]?\d+)?[%)€]?")
 _GROUP = re.compile(r"[1-9]\d{0,2}\.\d{3}")
 _NUMBERS_IN_A_ROW = re.compile(r"[-+]?[\d.,]+([ \t]+([-+]?[\d.,]+|\?))+")
@@ -55,25 +55,6 @@ class FullDialect(Dialect):
     quote: str = '"'
 
 
-@dataclass(frozen=True)
-class Layout:
-    """What the first lines tell about a text table.
-
-    Attributes:
-        dialect: complete.
-        header: the header's cells as written; empty without a header.
-        width: cells of a row.
-        row_names: rows have one cell more than the header: their first is the row's name.
-        notes: what was noticed, for people.
-    """
-
-    dialect: FullDialect
-    header: tuple[str, ...]
-    width: int
-    row_names: bool
-    notes: tuple[str, ...]
-
-
 def check_dialect(dialect: Dialect) -> None:
     """Refuse a dialect that no file can have.
 
@@ -100,54 +81,6 @@ def check_dialect(dialect: Dialect) -> None:
             raise DataError(
                 f"There is no text encoding {dialect.encoding!r}. Choose e.g. utf-8, latin-1 or gb18030."
             ) from None
-
-
-def guess_layout(lines: list[str], encoding: str, given: Dialect) -> Layout:
-    """Recognise how a table is written from its first lines.
-
-    Args:
-        lines: with their line ends, as many as were read from the file's start.
-        encoding: of the file.
-        given: what the user decided; the rest is guessed.
-
-    Raises:
-        UnreadableFileError: there is no line that could be a table's.
-    """
-    notes: list[str] = []
-    skip, delimiter = 0, given.delimiter
-    separator = re.fullmatch(r'"?sep=(.)"?', lines[0].strip("\ufeff\r\n ")) if lines else None
-    if lines and lines[0].strip("\ufeff\r\n ") == "sep=\t".strip():
-        separator, delimiter = None, delimiter or "\t"
-        skip = 1
-    if separator is not None:
-        skip, delimiter = 1, delimiter or separator[1]
-    if given.skip_rows is not None:
-        skip = given.skip_rows
-    body = lines[skip:]
-    if not any(line.strip() for line in body):
-        raise UnreadableFileError("The file holds no lines of a table. Choose a file with a header line and some rows.")
-    quote = given.quote if given.quote is not None else _guess_quote(body)
-    if delimiter is None:
-        delimiter = _guess_delimiter(body, quote)
-    rows = split_lines(body, delimiter, quote)
-    if given.skip_rows is None:
-        first = _first_table_row(rows)
-        skip += rows[first][0] if first < len(rows) else 0
-        rows = rows[first:]
-    cells = [row for _, row in rows if any(cell.strip() for cell in row)]
-    if not cells:
-        raise UnreadableFileError("The file holds no lines of a table. Choose a file with a header line and some rows.")
-    has_header = given.header if given.header is not None else guess_header(cells)
-    header = cells[0] if has_header else []
-    data = cells[1:] if has_header else cells
-    width, row_names = _width(header, data, has_header)
-    if skip > (separator is not None) and given.skip_rows is None:
-        notes.append(f"The first {skip} line{'s are' if skip > 1 else ' is'} not part of the table: left out.")
-    if not has_header and given.header is None:
-        notes.append("The first line holds values, not names: columns are named after their position.")
-    decimal, thousands = _guess_marks(data, delimiter, given)
-    dialect = FullDialect(delimiter, encoding, decimal, thousands, has_header, skip, quote)
-    return Layout(dialect, tuple(header), width, row_names, tuple(notes))
 
 
 def split_lines(lines: list[str], delimiter: str, quote: str) -> list[tuple[int, list[str]]]:
@@ -180,17 +113,17 @@ def prepared(lines: Any, delimiter: str) -> Any:
     return (line.replace("\t", " ").strip() + "\n" for line in lines)
 
 
-def _guess_quote(lines: list[str]) -> str:
-    text = "".join(lines[:_SAMPLE_ROWS])
+def guess_quote(lines: list[str]) -> str:
+    text = "".join(lines[:SAMPLE_ROWS])
     if '"' in text:
         return '"'
-    single = len(re.findall(r"(?:^|[,;\t|])'[^'\n]*'(?=$|[,;\t|\r\n])", text, re.MULTILINE))
+    single = len(re.findall(r"(?:^|[,;\t| ])'[^'\n]*'(?=$|[,;\t| \r\n])", text, re.MULTILINE))
     return "'" if single >= 3 and 2 * single >= 0.9 * text.count("'") else '"'
 
 
-def _guess_delimiter(lines: list[str], quote: str) -> str:
+def guess_delimiter(lines: list[str], quote: str) -> str:
     """The candidate that splits the lines most evenly into plausible cells; "," where none splits them at all."""
-    sample = lines[:_SAMPLE_ROWS]
+    sample = lines[:SAMPLE_ROWS]
     best, best_score = ",", 0.0
     for rank, delimiter in enumerate(DELIMITERS):
         if sum(delimiter in line or (delimiter == " " and "\t" in line) for line in sample) < max(1, len(sample) // 4):
@@ -234,121 +167,9 @@ def _is_clean(cell: str, others: list[str], blanks: bool) -> bool:
     return not any(mark in cell for mark in others) or re.search(r", \w", cell) is not None
 
 
-def _first_table_row(rows: list[tuple[int, list[str]]]) -> int:
-    """Index of the row where the table begins: lines before it are narrower, or comments."""
-    widths = Counter(len(row) for _, row in rows if any(cell.strip() for cell in row))
-    if not widths:
-        return 0
-    usual = max(widths.items(), key=lambda item: (item[1] * (item[0] > 1), item[0]))[0]
-    for at, (_, row) in enumerate(rows[:200]):
-        text = "".join(row).strip()
-        filled = len(row) - next((i for i, cell in enumerate(reversed(row)) if cell.strip()), len(row))
-        if not text or (text.startswith(("#", "%", "//")) and len(row) != usual) or filled == 0:
-            continue
-        if usual == 1:
-            if text.startswith(("#", "%", "//")):
-                continue
-            return at
-        after = [len(later) for _, later in rows[at + 1 : at + 4]]
-        if (
-            len(row) >= usual
-            and (filled > 1 or usual == 2 or len(rows) == at + 1)
-            and not _is_title(row, rows[at + 1 :])
-        ):
-            return at
-        if (
-            len(row) == usual - 1
-            and len(row) > 0
-            and after
-            and all(width == usual for width in after)
-            and (usual > 2 or at == 0)
-        ):
-            return at
-        if after and all(abs(width - usual) <= 1 for width in after) and filled >= max(2.0, 0.6 * usual):
-            return at
-    return 0
-
-
-def _is_title(row: list[str], later: list[tuple[int, list[str]]]) -> bool:
-    """A title that a spreadsheet padded with empty cells: one filled cell above rows with several."""
-    filled = sum(bool(cell.strip()) for cell in row)
-    below = [sum(bool(cell.strip()) for cell in cells) for _, cells in later[:5]]
-    return filled == 1 and len(row) > 2 and bool(below) and min(below) > 1
-
-
-def guess_header(rows: list[list[str]]) -> bool:
-    """Whether the first of some rows names the columns rather than holding values like those below it."""
-    first, body = rows[0], rows[1:_SAMPLE_ROWS]
-    shift = (
-        1
-        if body and sum(len(row) == len(first) + 1 for row in body) > len(body) / 2 and not _all_end_empty(body)
-        else 0
-    )
-    if shift or not body:
-        return not all(_is_value(cell) for cell in first if cell.strip()) or not any(cell.strip() for cell in first)
-    names = [cell.strip() for cell in first]
-    if _counts_up([name for name in names if name and number(name) is not None]):
-        return True
-    evidence = 0.0
-    for at, name in enumerate(names):
-        column = [row[at].strip() for row in body if at < len(row) and row[at].strip()]
-        if not column:
-            continue
-        values = sum(_is_value(cell) for cell in column) / len(column)
-        if not name:
-            evidence += 0.5 if at == 0 else -0.2
-        elif values > 0.8:
-            evidence += -1.0 if _is_value(name) else 1.0
-        elif name in column:
-            evidence -= 0.7
-        elif len(set(column)) < len(column):
-            evidence += 0.5
-        else:
-            evidence += 0.1
-    return evidence > 0 or (evidence == 0 and not any(_is_value(name) for name in names if name))
-
-
-def _is_value(cell: str) -> bool:
-    cell = cell.strip()
-    if number(cell) is not None or number(cell, ",", ".") is not None or cell.lower() in MISSING_WORDS:
-        return True
-    return bool(re.match(r"\d", cell)) and len(cell) < 32 and guess_date_format([cell]) is not None
-
-
-def _counts_up(names: list[str]) -> bool:
-    """Names that are 0, 1, 2 ... or 1990, 1991, 1992 ...: a header of numbers."""
-    if len(names) < 3 or not all(re.fullmatch(r"\d{1,6}", name) for name in names):
-        return False
-    numbers = [int(name) for name in names]
-    return all(b - a == 1 for a, b in zip(numbers, numbers[1:], strict=False)) and (
-        numbers[0] in (0, 1) or numbers[0] > 1800
-    )
-
-
-def _all_end_empty(rows: list[list[str]]) -> bool:
-    return all(not row[-1].strip() for row in rows if row)
-
-
-def _width(header: list[str], data: list[list[str]], has_header: bool) -> tuple[int, bool]:
-    """Cells of a row, and whether rows carry a name that the header does not count."""
-    widths = Counter(len(row) for row in data)
-    if not widths:
-        return len(header), False
-    usual = max(widths.items(), key=lambda item: (item[1], item[0]))[0]
-    if not has_header:
-        return usual, False
-    longer = [row for row in data if len(row) == len(header) + 1]
-    if usual == len(header) + 1 and len(longer) == len(data) and not _all_end_empty(longer):
-        return usual, True
-    named = len(header) - next((at for at, cell in enumerate(reversed(header)) if cell.strip()), 0)
-    if usual < len(header) and usual >= named:
-        return usual, False  # the header line ends in delimiters that the rows do not have
-    return len(header), False
-
-
-def _guess_marks(data: list[list[str]], delimiter: str, given: Dialect) -> tuple[str, str]:
+def guess_marks(data: list[list[str]], delimiter: str, given: Dialect) -> tuple[str, str]:
     """Decimal and thousands mark."""
-    cells = [cell.strip().strip("+-$€£% ()") for row in data[:_SAMPLE_ROWS] for cell in row]
+    cells = [cell.strip().strip("+-$€£% ()") for row in data[:SAMPLE_ROWS] for cell in row]
     points = [cell for cell in cells if re.fullmatch(r"\d*\.\d+([eE][+-]?\d+)?", cell)]
     commas = [cell for cell in cells if re.fullmatch(r"\d*,\d+([eE][+-]?\d+)?", cell)]
     mixed_comma = [cell for cell in cells if re.fullmatch(r"\d{1,3}([. '\u00a0\u202f]\d{3})+,\d+", cell)]
@@ -379,12 +200,12 @@ def _guess_marks(data: list[list[str]], delimiter: str, given: Dialect) -> tuple
         decimal == ","
         and marks["."]
         and not any(cell.count(".") > 1 or cell in mixed_comma for cell in cells)
-        and points_not_groups(points)
+        and _points_are_no_groups(points)
     ):
         del marks["."]
     return decimal, marks.most_common(1)[0][0] if marks else ""
 
 
-def points_not_groups(points: list[str]) -> bool:
+def _points_are_no_groups(points: list[str]) -> bool:
     """Whether some numbers with a point cannot be thousands: 0.5, 12.25."""
     return any(not _GROUP.fullmatch(cell) for cell in points)

@@ -21,8 +21,8 @@ _MOST_BYTES = 64 * 1024
 # Letters of the languages that are written in an encoding; others come out where it is the wrong one.
 _LATIN = {
     "cp1252": "éèêëàâäáãåæçíîïñóôöòõøúùûüßÿœÉÈÊÀÂÄÁÃÅÆÇÍÎÑÓÔÖÕØÚÜŒ°µ€£’‘“”–—…·½¼×±«»§²³ºª©®™¿¡¢¥",  # noqa: RUF001
-    "cp1250": "áâäăąćčçďđéëęěíîłĺľńňóôöőŕřśšşťţúůüűýźžżßÁĄĆČĎÉĘĚÍŁĽŃŇÓÖŐŘŚŠŤÚŮÜŰÝŹŽŻ°€–—“”„",  # noqa: RUF001
-    "cp1254": "ışğçöüİŞĞÇÖÜâîû°€’“”–",  # noqa: RUF001
+    "cp1250": "áâäăąćčçďđéëęěíîłĺľńňóôöőŕřśšşťţúůüűýźžżßÁĄĆČĎÉĘĚÍŁĽŃŇÓÖŐŘŚŠŤÚŮÜŰÝŹŽŻ°€–—“”„",
+    "cp1254": "ışğçöüİŞĞÇÖÜâîû°€’“”–",
     "mac_roman": "éèêëàâäáãåçíîïñóôöõøúùûüßÉÀÄÅÇÑÖÜ",
     "cp437": "éèêëàâäáåçíîïñóôöúùûüßÉÄÅÇÑÖÜ",
 }
@@ -126,7 +126,7 @@ def _latin(word: str, letters: frozenset[str]) -> float:
 def _alphabet(word: str, low: str, high: str) -> float:
     """Words of another alphabet have no Latin letters in them."""
     value = float(sum(low <= letter <= high for letter in word))
-    impossible = any(letter.isascii() for letter in word) or word[0] in "ьъЬЪ"  # noqa: RUF001
+    impossible = any(letter.isascii() for letter in word) or word[0] in "ьъЬЪ"
     return value * _case(word) * (0.1 if impossible else 1.0)
 
 

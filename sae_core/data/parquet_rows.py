@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from sae_core.data.dialect import FullDialect, Layout
+from sae_core.data.dialect import FullDialect
+from sae_core.data.layout import Layout
 from sae_core.data.table_rows import Problems, column_names, refuse_too_many_columns
 from sae_core.data.table_source import TableSource
 from sae_core.errors import SaeError, TooLargeError, UnreadableFileError
@@ -44,7 +45,9 @@ class ParquetRows:
         self._positions = [at for at, name in enumerate(self.schema.names) if not str(name).startswith(_INDEX)]
         self.names, self.notes = column_names(Layout(FullDialect(), tuple(written), len(written), False, ()))
         if self.most_rows > MAX_TABLE_ROWS:
-            raise TooLargeError(f"{source.name} has {self.most_rows:,} rows, more than {MAX_TABLE_ROWS:,}. Bring fewer.")
+            raise TooLargeError(
+                f"{source.name} has {self.most_rows:,} rows, more than {MAX_TABLE_ROWS:,}. Bring fewer."
+            )
 
     def batches(self, progress: Callable[[float], None] | None = None) -> Iterator[list[Any]]:
         """One array for each column, a few thousand rows at a time."""
@@ -91,7 +94,11 @@ class ParquetRows:
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        if not pa.types.is_dictionary(values.type) or not len(values.dictionary) or not _is_text(values.dictionary.type):
+        if (
+            not pa.types.is_dictionary(values.type)
+            or not len(values.dictionary)
+            or not _is_text(values.dictionary.type)
+        ):
             return 0
         lengths = pc.binary_length(values.dictionary)
         if (pc.max(lengths).as_py() or 0) > 4 * MAX_TABLE_CELL:
@@ -102,7 +109,9 @@ class ParquetRows:
 
     def _broken(self, error: Exception) -> UnreadableFileError:
         first = (str(error).splitlines() or ["unknown reason"])[0][:200]
-        return UnreadableFileError(f"{self.source.name} is not a Parquet file that can be read ({first}). Export it again.")
+        return UnreadableFileError(
+            f"{self.source.name} is not a Parquet file that can be read ({first}). Export it again."
+        )
 
 
 def _is_text(kind: Any) -> bool:

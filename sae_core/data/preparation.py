@@ -117,13 +117,18 @@ class Preparation:
         train = data.split.train
         if isinstance(data.features, pd.DataFrame):
             columns = tuple(
-                _fit_column(data.features[column.name].iloc[train], column.name, column.kind, fitted) for column in data.columns
+                _fit_column(data.features[column.name].iloc[train], column.name, column.kind, fitted)
+                for column in data.columns
             )
             made = cls(kind="table", scaling=fitted, feature_names_in=data.feature_names, columns=columns)
         else:
             array = fit_array(data.features, train, fitted)
             made = cls(
-                kind=data.kind, scaling=fitted, feature_names_in=data.feature_names, array=array, image_shape=data.image_shape
+                kind=data.kind,
+                scaling=fitted,
+                feature_names_in=data.feature_names,
+                array=array,
+                image_shape=data.image_shape,
             )
         _refuse_too_wide(data, made.n_inputs)
         return made
@@ -177,7 +182,9 @@ class Preparation:
         try:
             values = np.asarray(x, dtype=np.float32)
         except (TypeError, ValueError):
-            raise ShapeError(f"Prepared rows are numbers of the form (rows, {self.n_inputs}). Give such an array.") from None
+            raise ShapeError(
+                f"Prepared rows are numbers of the form (rows, {self.n_inputs}). Give such an array."
+            ) from None
         if values.ndim != 2 or values.shape[1] != self.n_inputs:
             raise ShapeError(
                 f"Prepared rows have the form (rows, {self.n_inputs}) here, but these have {values.shape}. "
@@ -230,7 +237,9 @@ class Preparation:
             names = tuple(column.name for column in state.columns)
         elif state.image_shape is not None:
             names = tuple(f"pixel{i}" for i in range(_pixels(state.image_shape)))
-        if (state.kind == "table") != (state.array is None) or (state.kind == "images") != (state.image_shape is not None):
+        if (state.kind == "table") != (state.array is None) or (state.kind == "images") != (
+            state.image_shape is not None
+        ):
             raise _broken("its kind and its contents disagree")
         if (state.kind != "table" and state.columns) or (state.kind != "arrays" and state.names):
             raise _broken("its kind and its contents disagree")
@@ -239,11 +248,17 @@ class Preparation:
         if state.array is not None and state.array.width not in (None, len(names)):
             raise _broken("its scaling has another length than its columns")
         for column in state.columns:
-            if not column.feature_names or (isinstance(column, CategoryColumn) and len(set(column.values)) != len(column.values)):
+            if not column.feature_names or (
+                isinstance(column, CategoryColumn) and len(set(column.values)) != len(column.values)
+            ):
                 raise _broken(f"the categories of {column.name!r} are missing or occur twice")
         made = cls(
-            kind=state.kind, scaling=state.scaling, feature_names_in=names,
-            columns=state.columns, array=state.array, image_shape=state.image_shape,
+            kind=state.kind,
+            scaling=state.scaling,
+            feature_names_in=names,
+            columns=state.columns,
+            array=state.array,
+            image_shape=state.image_shape,
         )
         if made.n_inputs > MAX_PREPARED_FEATURES:
             raise _broken(f"it has more than {MAX_PREPARED_FEATURES:,} inputs")
@@ -255,7 +270,9 @@ class Preparation:
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
-        return f"Preparation({self.kind}, {self.scaling}, {len(self.feature_names_in)} columns -> {self.n_inputs} inputs)"
+        return (
+            f"Preparation({self.kind}, {self.scaling}, {len(self.feature_names_in)} columns -> {self.n_inputs} inputs)"
+        )
 
     def _frame(self, raw: Any) -> pd.DataFrame:
         """Raw table rows as a DataFrame with the training columns."""
@@ -280,7 +297,9 @@ class Preparation:
             )
         doubled = [name for name in self.feature_names_in if isinstance(raw[name], pd.DataFrame)]
         if doubled:
-            raise ShapeError(f"These rows have several columns called {_listed(doubled)}. Give each column a name of its own.")
+            raise ShapeError(
+                f"These rows have several columns called {_listed(doubled)}. Give each column a name of its own."
+            )
         return raw
 
 
@@ -383,7 +402,9 @@ def _pixels(shape: tuple[int, int, int]) -> int:
 
 
 def _broken(why: str) -> ModelFileError:
-    return ModelFileError(f"The preparation saved with this model is broken or was altered ({why}). Export or train it again.")
+    return ModelFileError(
+        f"The preparation saved with this model is broken or was altered ({why}). Export or train it again."
+    )
 
 
 def _listed(names: Any) -> str:

@@ -80,7 +80,9 @@ class ArrayScaling:
 def fit_array(x: NDArray[np.float32], train: NDArray[np.int64], scaling: str) -> ArrayScaling:
     """Fit on the training rows of a matrix. NaN and infinite values count as missing."""
     width = x.shape[1]
-    has_missing = not all(np.isfinite(x[train[at : at + _ROWS_AT_ONCE]]).all() for at in range(0, len(train), _ROWS_AT_ONCE))
+    has_missing = not all(
+        np.isfinite(x[train[at : at + _ROWS_AT_ONCE]]).all() for at in range(0, len(train), _ROWS_AT_ONCE)
+    )
     if scaling == "none" and not has_missing:
         return ArrayScaling()
     center, scale, fill = np.zeros(width), np.ones(width), np.zeros(width)
@@ -144,12 +146,16 @@ def as_rows(raw: Any, width: int, image_shape: tuple[int, int, int] | None) -> N
         array = np.empty(0, dtype=object)
     wanted = f"(rows, {width})" + (f" or (rows, {', '.join(map(str, image_shape))})" if image_shape else "")
     if array.dtype.kind not in "fiub":
-        raise ShapeError(f"This stack takes numbers of the form {wanted}, but these values are not numbers. Give a numeric array.")
+        raise ShapeError(
+            f"This stack takes numbers of the form {wanted}, but these values are not numbers. Give a numeric array."
+        )
     fits = array.ndim == 2 and array.shape[1] == width
     if not fits and image_shape is not None:
         fits = array.shape[1:] == image_shape or (image_shape[2] == 1 and array.shape[1:] == image_shape[:2])
     if not fits:
-        raise ShapeError(f"This stack takes rows of the form {wanted}, but these have the form {array.shape}. Give rows like those it was trained on.")
+        raise ShapeError(
+            f"This stack takes rows of the form {wanted}, but these have the form {array.shape}. Give rows like those it was trained on."
+        )
     array = array.reshape(len(array), width)
     if array.dtype == np.uint8 and image_shape is not None:
         return array.astype(np.float32) / np.float32(255)

@@ -83,7 +83,9 @@ class _Numbers(_Filler):
         if self.unfit:
             notes.append(_unfit(self.column.name, self.unfit, "not a number", self.example))
         if self._infinite:
-            notes.append(f"Column {self.column.name!r}: {_cells(self._infinite)} infinite or beyond ±1e300, and {_counts(self._infinite)} as missing.")
+            notes.append(
+                f"Column {self.column.name!r}: {_cells(self._infinite)} infinite or beyond ±1e300, and {_counts(self._infinite)} as missing."
+            )
         return notes
 
 
@@ -128,13 +130,19 @@ class _Truths(_Filler):
     def __init__(self, column: ColumnGuess, most: int) -> None:
         super().__init__(column)
         self._values = np.empty(most, dtype=np.int8)
-        self._words = {word: truth for pair in (*cells.TRUTHS, ("1", "0"), ("1.0", "0.0")) for word, truth in zip(pair, (1, 0), strict=True)}
+        self._words = {
+            word: truth
+            for pair in (*cells.TRUTHS, ("1", "0"), ("1.0", "0.0"))
+            for word, truth in zip(pair, (1, 0), strict=True)
+        }
 
     def add(self, values: Any, start: int, n: int) -> None:
         import pyarrow as pa
 
         values = values.cast(pa.string())
-        truths = cells.map_words(values, lambda word: self._words.get(word.strip().lower(), self._other(word)), -1, np.int8)
+        truths = cells.map_words(
+            values, lambda word: self._words.get(word.strip().lower(), self._other(word)), -1, np.int8
+        )
         self._count(values, truths == -2, start)
         self._values[start : start + n] = truths
 
@@ -145,7 +153,9 @@ class _Truths(_Filler):
     def result(self, n: int) -> Any:
         values = self._values[:n]
         if n and (values < 0).all():
-            raise DataError(f"Column {self.column.name!r} holds neither true and false nor yes and no. Choose another kind.")
+            raise DataError(
+                f"Column {self.column.name!r} holds neither true and false nor yes and no. Choose another kind."
+            )
         return pd.arrays.BooleanArray(values == 1, values < 0)
 
     def notes(self) -> list[str]:
@@ -186,7 +196,12 @@ class _Texts(_Filler):
 
 
 def load(
-    rows: Rows, n_rows: int, columns: Sequence[ColumnGuess], name: str, notes: tuple[str, ...], progress: Progress | None
+    rows: Rows,
+    n_rows: int,
+    columns: Sequence[ColumnGuess],
+    name: str,
+    notes: tuple[str, ...],
+    progress: Progress | None,
 ) -> Dataset:
     """Read the rows into a data set.
 
@@ -229,10 +244,14 @@ def load(
         labels = text.labels()
     all_notes = [*notes, *(note for filler in fillers.values() for note in filler.notes())]
     frame = pd.DataFrame({column.name: fillers.pop(column.name).result(n) for column in features}, copy=False)
-    identifiers = pd.DataFrame({column.name: fillers.pop(column.name).result(n) for column in kept}, copy=False) if kept else None
+    identifiers = (
+        pd.DataFrame({column.name: fillers.pop(column.name).result(n) for column in kept}, copy=False) if kept else None
+    )
     all_notes += _role_notes(columns, label, labels, too_large)
     if single and any(column.kind == "numeric" and column.fits_float32 for column in features):
-        all_notes.append("The table is large: its numbers are kept in single precision (about 7 digits), as training uses them.")
+        all_notes.append(
+            "The table is large: its numbers are kept in single precision (about 7 digits), as training uses them."
+        )
     return Dataset(
         name=name,
         kind="table",
@@ -267,7 +286,9 @@ def _fill(rows: Rows, most: int, fillers: dict[str, _Filler], progress: Progress
             values = batch[at]
             if values is None:
                 if filler.column.role in ("feature", "label"):
-                    raise DataError(f"Column {filler.column.name!r} holds lists, structures or bytes, which cannot be used. Ignore it.")
+                    raise DataError(
+                        f"Column {filler.column.name!r} holds lists, structures or bytes, which cannot be used. Ignore it."
+                    )
                 import pyarrow as pa
 
                 values = pa.nulls(n, pa.string())
@@ -303,7 +324,10 @@ def _affordable(columns: list[ColumnGuess]) -> tuple[list[ColumnGuess], list[Col
 
 
 def _role_notes(
-    columns: Sequence[ColumnGuess], label: ColumnGuess | None, labels: NDArray[np.object_] | None, too_large: list[ColumnGuess]
+    columns: Sequence[ColumnGuess],
+    label: ColumnGuess | None,
+    labels: NDArray[np.object_] | None,
+    too_large: list[ColumnGuess],
 ) -> list[str]:
     notes = []
     for role, text in (("identifier", "Not used as features, shown with each row"), ("ignore", "Ignored")):
@@ -312,11 +336,15 @@ def _role_notes(
             listed = "; ".join(f"{column.name!r} {column.reason}".strip() for column in found[:8])
             notes.append(f"{text}: {listed}{f'; and {len(found) - 8} more' if len(found) > 8 else ''}.")
     if too_large:
-        notes.append(f"Too large to be shown with each row: {', '.join(repr(column.name) for column in too_large[:8])}.")
+        notes.append(
+            f"Too large to be shown with each row: {', '.join(repr(column.name) for column in too_large[:8])}."
+        )
     if label is not None and labels is not None:
         missing = sum(value is None for value in labels.tolist())
         if missing:
-            notes.append(f"{missing:,} row{'s have' if missing > 1 else ' has'} no label: used by the autoencoders, not by the classifier.")
+            notes.append(
+                f"{missing:,} row{'s have' if missing > 1 else ' has'} no label: used by the autoencoders, not by the classifier."
+            )
         if len({value for value in labels.tolist() if value is not None}) == 1:
             notes.append(f"The label {label.name!r} has one value only, so there is nothing to classify.")
     return notes

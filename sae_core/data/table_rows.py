@@ -10,8 +10,9 @@ from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from typing import IO, Any, Protocol
 
-from sae_core.data.dialect import DELIMITERS, Dialect, Layout, csv_settings, prepared, split_lines
+from sae_core.data.dialect import DELIMITERS, Dialect, csv_settings, prepared, split_lines
 from sae_core.data.fast_rows import IrregularRowError, can_be_fast, fast_batches
+from sae_core.data.layout import Layout
 from sae_core.data.table_source import Scan, TableSource
 from sae_core.errors import TooLargeError, UnreadableFileError
 from sae_core.limits import MAX_COLUMN_NAME, MAX_TABLE_CELL, MAX_TABLE_COLUMNS, MAX_TABLE_LINE, MAX_TABLE_ROWS, MEGABYTE
@@ -64,7 +65,11 @@ class Problems:
         for what, text in texts.items():
             if count := self.counts.get(what, 0):
                 lines = [str(problem.line) for problem in self.first if problem.what == what][:5]
-                where = f" (line{'s' if len(lines) > 1 else ''} {', '.join(lines)}{', ...' if count > len(lines) else ''})" if lines else ""
+                where = (
+                    f" (line{'s' if len(lines) > 1 else ''} {', '.join(lines)}{', ...' if count > len(lines) else ''})"
+                    if lines
+                    else ""
+                )
                 notes.append(text.format(f"{count:,} row{'s' if count > 1 else ''}") + where + ".")
         return tuple(notes)
 
@@ -130,7 +135,8 @@ class TextRows:
         """Batches with rows that have no value: fast as long as rows are regular, then tolerant from that row on."""
         done = 0
         size = max(1, self.scan.size)
-        if can_be_fast(self.dialect, self.scan):
+        extra = self.layout.extra_header_rows
+        if not extra and can_be_fast(self.dialect, self.scan):
             try:
                 with self.source.open() as stream:
                     for columns in fast_batches(stream, self.names, self.dialect, self.scan):
@@ -143,7 +149,7 @@ class TextRows:
                 pass
         most = max(_LEAST_ROWS, _BATCH_CELLS // len(self.names))
         with self.source.open() as stream:
-            rows = itertools.islice(self._rows(stream), done, None)
+            rows = itertools.islice(self._rows(stream), extra + done, None)
             while chunk := list(itertools.islice(rows, most)):
                 yield [_strings(column) for column in zip(*chunk, strict=True)]
                 if progress is not None:
@@ -286,7 +292,9 @@ def column_names(layout: Layout) -> tuple[tuple[str, ...], tuple[str, ...]]:
     blank = sum(not name for name in written)
     notes = []
     if changed:
-        notes.append(f"{changed} column name{'s occur' if changed > 1 else ' occurs'} more than once: the later ones were numbered.")
+        notes.append(
+            f"{changed} column name{'s occur' if changed > 1 else ' occurs'} more than once: the later ones were numbered."
+        )
     if blank:
         notes.append(f"{blank} column{'s have' if blank > 1 else ' has'} no name: named after the position.")
     if layout.row_names:
@@ -303,7 +311,7 @@ def refuse_wide_lines(name: str, lines: list[str], given: Dialect) -> None:
     for line in lines[:50]:
         if len(line) <= MAX_TABLE_COLUMNS:
             continue
-        delimiter = given.delimiter or max(DELIMITERS, key=line.count)
+        delimiter = given.delimiter or max(DELIMITERS, key=lambda mark: line.count(mark) * (0.4 if mark == " " else 1))
         count = line.count(delimiter) + 1
         if count > MAX_TABLE_COLUMNS:
             start = line[: 64 * MAX_TABLE_COLUMNS]

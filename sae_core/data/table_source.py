@@ -23,7 +23,11 @@ _UTF8_BOM = codecs.BOM_UTF8
 
 # (first bytes, what it is, what to do): files that people rename to .csv, or drop by mistake.
 _MAGIC: tuple[tuple[bytes, str, str], ...] = (
-    (b"PK\x03\x04", "an Excel workbook or a ZIP archive", "Save the sheet as CSV, or unpack the archive, and bring that file"),
+    (
+        b"PK\x03\x04",
+        "an Excel workbook or a ZIP archive",
+        "Save the sheet as CSV, or unpack the archive, and bring that file",
+    ),
     (b"PK\x05\x06", "an empty ZIP archive", "Bring the CSV file itself"),
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Excel workbook", "Save the sheet as CSV and bring that file"),
     (b"%PDF", "a PDF document", "Export the table as CSV"),
@@ -103,7 +107,9 @@ def open_source(source: TableInput, name: str | None = None) -> TableSource:
         raise UnreadableFileError(f"{name} is empty (0 bytes). Choose a file with a header line and some rows.")
     if magic[:4] == b"PAR1":
         if tail != b"PAR1":
-            raise UnreadableFileError(f"{name} is a Parquet file that was cut off: its end is missing. Copy or export it again.")
+            raise UnreadableFileError(
+                f"{name} is a Parquet file that was cut off: its end is missing. Copy or export it again."
+            )
         return TableSource(name, size, False, True, seekable)
     found = TableSource(name, size, magic[:2] == b"\x1f\x8b", False, seekable)
     head = found.head(512) if found.is_gzip else magic
@@ -120,14 +126,18 @@ def _from_path(path: str | os.PathLike[str], name: str | None) -> tuple[str, int
     try:
         file = Path(text).expanduser()
         if file.is_dir():
-            raise UnreadableFileError(f"{file.name} is a folder, not a table. Choose the CSV or Parquet file inside it.")
+            raise UnreadableFileError(
+                f"{file.name} is a folder, not a table. Choose the CSV or Parquet file inside it."
+            )
         size = file.stat().st_size
 
         def seekable() -> IO[bytes]:
             try:
                 return file.open("rb")
             except OSError as error:
-                raise UnreadableFileError(f"{file.name} cannot be opened ({error.strerror}). Check the file and its permissions.") from None
+                raise UnreadableFileError(
+                    f"{file.name} cannot be opened ({error.strerror}). Check the file and its permissions."
+                ) from None
 
         return name or file.name, size, seekable
     except FileNotFoundError:
@@ -135,7 +145,9 @@ def _from_path(path: str | os.PathLike[str], name: str | None) -> tuple[str, int
     except (OSError, ValueError, RuntimeError) as error:
         if isinstance(error, SaeError):
             raise
-        raise UnreadableFileError(f"{text[:200]!r} cannot be opened ({error}). Check the name and the permissions.") from None
+        raise UnreadableFileError(
+            f"{text[:200]!r} cannot be opened ({error}). Check the name and the permissions."
+        ) from None
 
 
 def _from_object(source: Any, name: str | None) -> tuple[str, int, Callable[[], IO[bytes]]]:
@@ -143,7 +155,9 @@ def _from_object(source: Any, name: str | None) -> tuple[str, int, Callable[[], 
         content = bytes(source)
         return name or "table.csv", len(content), lambda: io.BytesIO(content)
     if not hasattr(source, "read"):
-        raise UnreadableFileError(f"A table is a path, bytes or an open file, not {type(source).__name__}. Give one of these.")
+        raise UnreadableFileError(
+            f"A table is a path, bytes or an open file, not {type(source).__name__}. Give one of these."
+        )
     if name is None:
         own = getattr(source, "name", None)
         name = os.path.basename(own) if isinstance(own, str) and own else "table.csv"
@@ -172,7 +186,9 @@ def _refuse_other_formats(name: str, head: bytes) -> None:
         raise UnreadableFileError(
             f"{name} is a web page or XML, not a table: often the download asked for a login. Download the CSV file itself."
         )
-    if text.startswith((b"{", b"[{", b"[[")) and (text[1:].lstrip()[:1] in (b'"', b"{", b"[", b"}", b"]") or b'":' in text):
+    if text.startswith((b"{", b"[{", b"[[")) and (
+        text[1:].lstrip()[:1] in (b'"', b"{", b"[", b"}", b"]") or b'":' in text
+    ):
         raise UnreadableFileError(f"{name} holds JSON, not a table. Save it as CSV or Parquet.")
     if lower.startswith(b"@relation"):
         raise UnreadableFileError(f"{name} is an ARFF file. Save the table as CSV.")
@@ -324,5 +340,3 @@ def _around_odd_bytes(chunk: bytes, most: int = 64 * 1024) -> bytes:
             if total > most:
                 break
     return b"\n".join(found)
-
-

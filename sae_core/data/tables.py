@@ -14,8 +14,9 @@ import pandas as pd
 from sae_core.data.column_guess import ColumnGuess, GuessedKind, Role, guess_column, guess_label
 from sae_core.data.columns import ColumnSummary
 from sae_core.data.dataset import Dataset
-from sae_core.data.dialect import Dialect, FullDialect, check_dialect, guess_layout
+from sae_core.data.dialect import Dialect, FullDialect, check_dialect
 from sae_core.data.encodings import guess_encoding
+from sae_core.data.layout import guess_layout
 from sae_core.data.parquet_rows import ParquetRows
 from sae_core.data.table_load import load
 from sae_core.data.table_rows import (

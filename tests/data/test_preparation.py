@@ -24,7 +24,9 @@ SCALERS = {"standard": StandardScaler, "min_max": lambda: MinMaxScaler(clip=True
 
 def dataset(frame: pd.DataFrame, **kinds: str) -> Dataset:
     guessed = {"f": "numeric", "M": "date", "b": "boolean"}
-    columns = tuple(Column(name, kinds.get(name, guessed.get(dtype.kind, "category"))) for name, dtype in frame.dtypes.items())  # type: ignore[arg-type]
+    columns = tuple(
+        Column(name, kinds.get(name, guessed.get(dtype.kind, "category"))) for name, dtype in frame.dtypes.items()
+    )  # type: ignore[arg-type]
     return Dataset("test", "table", frame, columns=columns)
 
 
@@ -82,7 +84,9 @@ def test_categories_as_scikit_learn_encodes_them() -> None:
     many = [f"v{int(k):03d}" for k in rng.geometric(0.03, 5000)]
     few = rng.choice(["b", "a", "ä", "Z"], 5000)
     rare = np.where(rng.random(5000) < 0.0004, "rare", few)
-    frame = pd.DataFrame({"many": pd.array(many, dtype="str"), "few": pd.array(few, dtype="str"), "rare": pd.array(rare, dtype="str")})
+    frame = pd.DataFrame(
+        {"many": pd.array(many, dtype="str"), "few": pd.array(few, dtype="str"), "rare": pd.array(rare, dtype="str")}
+    )
     data = dataset(frame)
     train = data.split.train
     oracle = OneHotEncoder(
@@ -93,7 +97,9 @@ def test_categories_as_scikit_learn_encodes_them() -> None:
     ).fit(frame.to_numpy(dtype=object)[train])
     fitted = Preparation.fit(data)
     # scikit-learn breaks ties of equal counts by position, we by the value: compare where there are none at the limit.
-    np.testing.assert_array_equal(fitted.transform(frame)[:, -9:], oracle.transform(frame.to_numpy(dtype=object))[:, -9:])
+    np.testing.assert_array_equal(
+        fitted.transform(frame)[:, -9:], oracle.transform(frame.to_numpy(dtype=object))[:, -9:]
+    )
     assert fitted.n_inputs == oracle.transform(frame.to_numpy(dtype=object)).shape[1]
     assert fitted.columns[0].has_other  # type: ignore[union-attr]
     unseen = pd.DataFrame({"many": ["new"], "few": ["new"], "rare": ["new"]})
@@ -166,7 +172,9 @@ def test_min_max_round_trip_of_training_rows_and_clipping_of_others() -> None:
     data = dataset(mixed(missing=False))
     fitted = Preparation.fit(data, "min_max")
     assert fitted.output_range == (0.0, 1.0)
-    prepared = fitted.transform(pd.concat([data.features, data.features.assign(age=1e9), data.features.assign(age=-1e9)]))
+    prepared = fitted.transform(
+        pd.concat([data.features, data.features.assign(age=1e9), data.features.assign(age=-1e9)])
+    )
     assert prepared.min() >= 0
     assert prepared.max() <= 1
     rows = data.split.train
@@ -214,7 +222,13 @@ def test_columns_in_any_order_and_further_ones() -> None:
 
 
 def test_other_dtypes_of_the_same_values() -> None:
-    frame = pd.DataFrame({"n": [1.0, 2.0, 3.0, 4.0] * 5, "c": pd.array(["1", "2", "3", "4"] * 5, dtype="str"), "b": pd.array([True, False] * 10, dtype="boolean")})
+    frame = pd.DataFrame(
+        {
+            "n": [1.0, 2.0, 3.0, 4.0] * 5,
+            "c": pd.array(["1", "2", "3", "4"] * 5, dtype="str"),
+            "b": pd.array([True, False] * 10, dtype="boolean"),
+        }
+    )
     data = dataset(frame)
     fitted = Preparation.fit(data)
     expected = fitted.transform(data)
@@ -365,7 +379,14 @@ def test_very_few_rows(rows: int) -> None:
 
 
 def test_a_column_without_any_value() -> None:
-    frame = pd.DataFrame({"n": [np.nan] * 9, "c": pd.array([None] * 9, dtype="str"), "d": pd.array([pd.NaT] * 9, dtype="datetime64[us]"), "b": pd.array([None] * 9, dtype="boolean")})
+    frame = pd.DataFrame(
+        {
+            "n": [np.nan] * 9,
+            "c": pd.array([None] * 9, dtype="str"),
+            "d": pd.array([pd.NaT] * 9, dtype="datetime64[us]"),
+            "b": pd.array([None] * 9, dtype="boolean"),
+        }
+    )
     fitted = Preparation.fit(dataset(frame))
     prepared = fitted.transform(frame)
     assert np.isfinite(prepared).all()
@@ -418,7 +439,10 @@ def test_limit_of_prepared_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_limit_of_categories() -> None:
-    for distinct, inputs, has_other in ((limits.MAX_CATEGORIES, limits.MAX_CATEGORIES, False), (limits.MAX_CATEGORIES + 1, limits.MAX_CATEGORIES, True)):
+    for distinct, inputs, has_other in (
+        (limits.MAX_CATEGORIES, limits.MAX_CATEGORIES, False),
+        (limits.MAX_CATEGORIES + 1, limits.MAX_CATEGORIES, True),
+    ):
         values = [f"v{at:03d}" for at in range(distinct)] * 4
         data = dataset(pd.DataFrame({"c": pd.array(values, dtype="str")})).with_split(SplitOptions(0, 0))
         fitted = Preparation.fit(data)
@@ -444,7 +468,9 @@ def test_limit_of_prepared_values(scaling: Any) -> None:
 
 
 def test_limit_of_numbers() -> None:
-    frame = pd.DataFrame({"a": [limits.LARGEST_NUMBER, np.nextafter(limits.LARGEST_NUMBER, np.inf), -limits.LARGEST_NUMBER, 1.0] * 5})
+    frame = pd.DataFrame(
+        {"a": [limits.LARGEST_NUMBER, np.nextafter(limits.LARGEST_NUMBER, np.inf), -limits.LARGEST_NUMBER, 1.0] * 5}
+    )
     fitted = Preparation.fit(dataset(frame).with_split(SplitOptions(0, 0)))
     assert fitted.transform(frame)[:4, 1].tolist() == [0, 1, 0, 0]
 

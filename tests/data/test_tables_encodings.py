@@ -25,7 +25,9 @@ TEXTS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("encoding", "text"), [(encoding, text) for encoding, texts in TEXTS.items() for text in texts])
+@pytest.mark.parametrize(
+    ("encoding", "text"), [(encoding, text) for encoding, texts in TEXTS.items() for text in texts]
+)
 @pytest.mark.parametrize("times", [1, 40])
 def test_letters_tell_the_encoding(encoding: str, text: str, times: int) -> None:
     content = "\n".join([text] * times).encode(encoding)
@@ -33,7 +35,9 @@ def test_letters_tell_the_encoding(encoding: str, text: str, times: int) -> None
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "ascii"])
-@pytest.mark.parametrize("text", ["name,size\nZürich,3\nGenève,4\n" * 9, "名前,大きさ\n東京,3\n大阪,4\n" * 9, "a,b\n1,2\n" * 9])
+@pytest.mark.parametrize(
+    "text", ["name,size\nZürich,3\nGenève,4\n" * 9, "名前,大きさ\n東京,3\n大阪,4\n" * 9, "a,b\n1,2\n" * 9]
+)
 def test_unicode_is_told_by_its_form(encoding: str, text: str) -> None:
     if encoding == "ascii" and not text.isascii():
         pytest.skip("not ASCII")

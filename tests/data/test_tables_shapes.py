@@ -641,6 +641,53 @@ def uuids_and_hashes() -> Shape:
 
 
 @shape
+def numbers_as_names_in_quotes() -> Shape:
+    """R's write.csv of a matrix: years as names, quoted, over numbers that are not."""
+    random = rng()
+    lines = ['"","1940","1945","1952"'] + [f'"Item {at}",{random.normal(9, 1):.2f},{random.normal(9, 1):.2f},{at}' for at in range(ROWS)]
+    return Shape("\n".join(lines).encode(), ("column 1 i t", "1940 f n", "1945 f n", "1952 f n"), None)
+
+
+@shape
+def wavelengths_as_names() -> Shape:
+    random = rng()
+    lines = ["sample," + ",".join(f"{400 + 2.5 * at:g}" for at in range(9))]
+    lines += [f"s{at}," + ",".join(f"{value:.4f}" for value in random.random(9)) for at in range(ROWS)]
+    return Shape("\n".join(lines).encode(), ("sample i t", *(f"{400 + 2.5 * at:g} f n" for at in range(9))), None)
+
+
+@shape
+def row_names_that_are_numbers() -> Shape:
+    """Some rows of an R data frame: their names are left-over numbers."""
+    random = rng()
+    lines = ['"","low","age"'] + [f'"{85 + 3 * at}",{random.integers(0, 2)},{random.integers(14, 45)}' for at in range(ROWS)]
+    return Shape("\n".join(lines).encode(), ("column 1 i n", "low f n", "age f n"), None)
+
+
+@shape
+def orange_tab() -> Shape:
+    """Orange writes types and flags below the names."""
+    lines = text(flowers(), sep="\t").splitlines()
+    lines[1:1] = ["c\tcontinuous\tc\tsetosa versicolor virginica", "\t\t\tclass"]
+    return Shape("\n".join(lines).encode(), FLOWERS, "species")
+
+
+@shape
+def few_identifiers_are_categories() -> Shape:
+    random = rng()
+    lines = ["order_id,store_id,amount,returned"]
+    lines += [f"{9000 + 7 * at},{random.integers(1, 6)},{random.gamma(2, 9):.2f},{random.choice(['yes', 'no'])}" for at in range(ROWS)]
+    return Shape("\n".join(lines).encode(), ("order_id i n", "store_id f c", "amount f n", "returned f b"), "returned")
+
+
+@shape
+def single_quotes_and_blanks() -> Shape:
+    random = rng()
+    lines = ["'GPA' 'TUCE' 'GRADE'"] + [f"{random.normal(3, 0.4):.2f} {random.integers(12, 30)} {random.integers(0, 2)}" for _ in range(ROWS)]
+    return Shape("\n".join(lines).encode(), ("GPA f n", "TUCE f n", "GRADE f n"), "GRADE", dialect={"delimiter": " ", "quote": "'"})
+
+
+@shape
 def formula_like_cells() -> Shape:
     random = rng()
     lines = ["=name,+x,-y,@handle"] + [

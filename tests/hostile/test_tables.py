@@ -22,7 +22,9 @@ from sae_core.data.preparation import Preparation
 from sae_core.data.tables import Dialect, TableOptions, inspect_table, read_table
 from sae_core.errors import DataError, SaeError, TooLargeError, UnreadableFileError
 
-PLAIN = b"height,width,kind\n" + b"".join(b"%d.5,%d,%s\n" % (at, at * 7 % 31, b"abc"[at % 3 : at % 3 + 1]) for at in range(40))
+PLAIN = b"height,width,kind\n" + b"".join(
+    b"%d.5,%d,%s\n" % (at, at * 7 % 31, b"abc"[at % 3 : at % 3 + 1]) for at in range(40)
+)
 
 
 def read(content: bytes, label: str | None = None, **options: Any) -> Dataset:
@@ -54,7 +56,10 @@ def parquet(table: pa.Table | pd.DataFrame, **options: Any) -> bytes:
         (b"a,b,c\n", "no rows with values"),
         (b"a,b,c", "no rows with values"),
         (b"a,b\n,\n,\n", "no rows with values"),
-        (b"PK\x03\x04\x14\x00\x06\x00" + b"\0" * 200, "Excel workbook or a ZIP archive, not a table. Save the sheet as CSV"),
+        (
+            b"PK\x03\x04\x14\x00\x06\x00" + b"\0" * 200,
+            "Excel workbook or a ZIP archive, not a table. Save the sheet as CSV",
+        ),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 512, "old Excel workbook"),
         (b"<!DOCTYPE html><html><body><table>", "web page or XML"),
         (b"\xef\xbb\xbf\n<html lang=en>", "web page or XML"),
@@ -90,7 +95,10 @@ def test_what_is_no_table_is_refused_in_words(content: bytes, message: str) -> N
 
 def test_gzip_bytes_named_csv_are_read() -> None:
     assert read(gzip.compress(PLAIN), name="table.csv").fingerprint == read(PLAIN).fingerprint
-    assert read(gzip.compress(PLAIN[:300]) + gzip.compress(PLAIN[300:]), name="t.csv").fingerprint == read(PLAIN).fingerprint
+    assert (
+        read(gzip.compress(PLAIN[:300]) + gzip.compress(PLAIN[300:]), name="t.csv").fingerprint
+        == read(PLAIN).fingerprint
+    )
 
 
 def test_nul_bytes_name_their_line() -> None:
@@ -123,7 +131,9 @@ def test_all_rows_one_cell_longer() -> None:
 
 def test_trailing_delimiters_are_no_column() -> None:
     lines = PLAIN.splitlines()
-    pd.testing.assert_frame_equal(read(lines[0] + b"\n" + b",\n".join(lines[1:]) + b",\n").features, read(PLAIN).features)
+    pd.testing.assert_frame_equal(
+        read(lines[0] + b"\n" + b",\n".join(lines[1:]) + b",\n").features, read(PLAIN).features
+    )
 
 
 def test_an_unclosed_quote() -> None:
@@ -150,7 +160,9 @@ def test_a_line_without_end() -> None:
             read_table(content)
 
 
-@pytest.mark.parametrize("content", [b",".join(b"c%d" % at for at in range(100_000)), b"1.5;" * 100_000, b"," * 8_000_000, b"3 " * 100_000])
+@pytest.mark.parametrize(
+    "content", [b",".join(b"c%d" % at for at in range(100_000)), b"1.5;" * 100_000, b"," * 8_000_000, b"3 " * 100_000]
+)
 def test_a_hundred_thousand_columns(content: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sae_core.data.table_rows.TextRows.batches", lambda *_: pytest.fail("the table was parsed"))
     with pytest.raises(TooLargeError, match=r"columns, more than 5,000: from '.*' on there are too many"):
@@ -212,7 +224,9 @@ sys.exit(used > limit)
 """
 
 
-@pytest.mark.parametrize(("kind", "outcome"), [("text", "unpacks to more than 4,096 MB of text"), ("bytes", "2000000"), ("lists", "20000")])
+@pytest.mark.parametrize(
+    ("kind", "outcome"), [("text", "unpacks to more than 4,096 MB of text"), ("bytes", "2000000"), ("lists", "20000")]
+)
 def test_a_parquet_bomb_stays_small(kind: str, outcome: str) -> None:
     """A dictionary of one value, two million times: 200 GB from a few hundred kilobytes."""
     done = subprocess.run([sys.executable, "-c", MEMORY, kind, "600"], capture_output=True, text=True, check=False)
@@ -254,7 +268,9 @@ def test_one_and_two_rows(rows: int) -> None:
 
 def test_labels_of_one_class_and_of_one_row() -> None:
     assert not read(b"x,y\n" + b"".join(b"%d.5,same\n" % at for at in range(20)), label="y").has_labels
-    data = read(b"x,y\n" + b"".join(b"%d.5,%s\n" % (at, b"rare" if at == 7 else b"usual") for at in range(20)), label="y")
+    data = read(
+        b"x,y\n" + b"".join(b"%d.5,%s\n" % (at, b"rare" if at == 7 else b"usual") for at in range(20)), label="y"
+    )
     assert data.classes == ("rare", "usual")
 
 
@@ -271,7 +287,9 @@ def test_words_for_missing_stay_labels() -> None:
 )  # fmt: skip
 def test_names_and_cells_are_kept_literally(name: str) -> None:
     frame = pd.DataFrame({name: [1.5, 2.5, 3.5] * 7, "other": [name, "b", "c"] * 7})
-    data = read(frame.to_csv(index=False).encode(), options=TableOptions(dialect=Dialect(header=True), roles={"other": "label"}))
+    data = read(
+        frame.to_csv(index=False).encode(), options=TableOptions(dialect=Dialect(header=True), roles={"other": "label"})
+    )
     assert data.feature_names == (name.strip() or "column 1",)
     assert data.y is not None
     assert data.y[0] == (name.strip() or None)
@@ -279,14 +297,42 @@ def test_names_and_cells_are_kept_literally(name: str) -> None:
 
 def test_nothing_is_evaluated_and_nothing_is_written(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    cells = ["=cmd|'/C touch evil'!A0", "__import__('os').system('touch evil')", "{{7*7}}", "${jndi:ldap://x}", "../../evil"]
+    cells = [
+        "=cmd|'/C touch evil'!A0",
+        "__import__('os').system('touch evil')",
+        "{{7*7}}",
+        "${jndi:ldap://x}",
+        "../../evil",
+    ]
     read(pd.DataFrame({"x": range(10), "y": cells * 2, "z": np.arange(10) * 1.5}).to_csv(index=False).encode())
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "cp1252", "gbk", "shift_jis", "cp1251", "euc_kr", "big5"])
+@pytest.mark.parametrize(
+    "encoding",
+    [
+        "utf-8",
+        "utf-8-sig",
+        "utf-16",
+        "utf-16-le",
+        "utf-16-be",
+        "utf-32",
+        "cp1252",
+        "gbk",
+        "shift_jis",
+        "cp1251",
+        "euc_kr",
+        "big5",
+    ],
+)
 def test_letters_cut_in_the_middle(encoding: str) -> None:
-    words = {"gbk": "北京上海广州", "shift_jis": "さくらテスト", "cp1251": "Москва", "euc_kr": "서울부산", "big5": "臺北高雄學生"}
+    words = {
+        "gbk": "北京上海广州",
+        "shift_jis": "さくらテスト",
+        "cp1251": "Москва",
+        "euc_kr": "서울부산",
+        "big5": "臺北高雄學生",
+    }
     word = words.get(encoding, "grün, süß")
     content = ("x;y\n" + "".join(f"{at}.5;{word}\n" for at in range(60))).encode(encoding)
     assert read(content, label="y").classes == (word,)
@@ -350,7 +396,11 @@ def test_mutations_of_valid_files(kind: str, changes: list[tuple[float, int]], k
 COLUMN = st.one_of(
     st.lists(st.floats(allow_nan=True, allow_infinity=True).map(repr), min_size=3, max_size=3),
     st.lists(st.integers(-(10**25), 10**25).map(str), min_size=3, max_size=3),
-    st.lists(st.sampled_from(["", "NA", "yes", "no", "2020-02-29", "31/12/1999", "007", "1,5", "50%", "x", "inf", "1e400"]), min_size=3, max_size=3),
+    st.lists(
+        st.sampled_from(["", "NA", "yes", "no", "2020-02-29", "31/12/1999", "007", "1,5", "50%", "x", "inf", "1e400"]),
+        min_size=3,
+        max_size=3,
+    ),
     st.lists(st.dates().map(str), min_size=3, max_size=3),
     st.lists(st.text(max_size=6), min_size=3, max_size=3),
 )
