@@ -15,7 +15,7 @@ from explorer.places import ICON, LOGO, PAGES  # noqa: E402
 from explorer.widgets.frame import guarded  # noqa: E402
 
 st.set_page_config(
-    page_title="Stacked Autoencoder Explorer", page_icon=str(ICON), layout="wide", initial_sidebar_state=240
+    page_title="Stacked Autoencoder Explorer", page_icon=str(ICON), layout="wide", initial_sidebar_state=256
 )
 st.logo(str(LOGO), icon_image=str(ICON), size="large")
 

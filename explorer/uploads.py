@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -128,7 +128,7 @@ def reading(upload: Upload, guess: TableGuess | None) -> Task:
     def read(progress: Progress) -> Dataset:
         known = _noted(note)
         if known is not None and place.has_dataset(known):
-            return place.load_dataset(known)
+            return replace(place.load_dataset(known), name=title)  # the same rows may have come under another name
         if upload.kind == "table":
             options = TableOptions(
                 dialect=upload.dialect, roles=dict(upload.roles), kinds=dict(upload.kinds), guess=guess

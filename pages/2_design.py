@@ -10,7 +10,7 @@ from explorer.charts.style import joined, number
 from explorer.session import Session, suggested
 from explorer.widgets import design as parts
 from explorer.widgets import fields as f
-from explorer.widgets.frame import begin_page, guarded, page_link
+from explorer.widgets.frame import begin_page, guarded, next_step
 from explorer.widgets.live_chart import live_chart
 from explorer.widgets.text import count, sentence
 from sae_core.config import StackConfig
@@ -22,6 +22,7 @@ from sae_core.training import plan as plans
 
 def toolbar(session: Session) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
+        next_step("train", label="Train this stack")
         st.button("Undo", icon=":material/undo:", disabled=not session.undone, on_click=session.undo)
         st.button("Reset to suggested", icon=":material/restart_alt:", on_click=reset, args=(session,))
         with st.popover("Configuration file", icon=":material/file_json:"):
@@ -111,4 +112,3 @@ with guarded():
         ):
             with column:
                 parts.stack_settings(session, settings)
-    page_link("train", label="Train this stack")

@@ -12,6 +12,7 @@ from plotly.subplots import make_subplots
 from explorer.charts.style import BLUE, GREY, ORANGE, apply_style, escape, transparent
 
 COLUMNS = 5
+MOST_NAMED = 8  # features whose names fit below a panel; hover names them in wider ones
 MAX_FEATURES = 400  # of one profile: further ones are left out evenly, they could not be told apart
 
 
@@ -71,8 +72,13 @@ def profiles(
                 **common,
                 **place,
             )
-    apply_style(figure, height=40 + 130 * rows, revision=revision)
+    named = len(chosen) <= MOST_NAMED
+    apply_style(figure, height=70 + 130 * rows + (50 if named else 0), revision=revision)
+    figure.update_layout(legend={"yref": "container", "y": 1, "yanchor": "top"}, margin={"t": 52})
     figure.update_xaxes(showticklabels=False, showgrid=False, title=None)
+    if named:
+        ticks = {"tickvals": list(range(len(chosen))), "ticktext": [escape(names[i], 12) for i in chosen]}
+        figure.update_xaxes(showticklabels=True, tickangle=-40, tickfont={"size": 10}, row=rows, **ticks)
     figure.update_yaxes(title=None, nticks=4)
     figure.update_yaxes(title_text="standard deviations", title_font={"size": 11}, col=1, row=(rows + 1) // 2)
     figure.update_annotations(font={"size": 11, "color": GREY})

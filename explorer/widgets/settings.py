@@ -29,7 +29,8 @@ def show_setting(setting: Setting, value: Any, commit: Commit, *, key: str, disa
         st.toggle(setting.label, **common)
     elif setting.kind == "choice":
         options = [None, *setting.options] if setting.open else list(setting.options)
-        st.selectbox(setting.label, options, format_func=setting.word, **common)
+        placeholder = setting.open or None
+        st.selectbox(setting.label, options, format_func=setting.word, placeholder=placeholder, **common)
     elif setting.kind == "steps":
         options = sorted({*setting.options, *([] if value is None else [value])})
         st.select_slider(

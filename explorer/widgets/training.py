@@ -153,7 +153,7 @@ def _phase_line(run: RunView, phases: list[Phase]) -> str:
     if not figures:
         detail = f"{phases[0].epochs:,} epochs" if phases[0].epochs != 1 else "1 epoch"
     elif phases[0].loss == "cross_entropy":
-        detail = f"{max(figures):.1%}" if len(phases) == 1 else f"{min(figures):.1%} to {max(figures):.1%}"
+        detail = f"{max(figures):.1%}" if len(figures) == 1 else f"{min(figures):.1%} to {max(figures):.1%}"
     else:
         detail = number(figures[-1])
     return f"{mark} {f'**{name}**' if current else name} · {detail}"

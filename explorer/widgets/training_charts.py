@@ -107,7 +107,7 @@ def level_charts(run: RunView, figures: Figures) -> None:
     """A loss chart for each level, or for the joint and unrolled phases."""
     learning = [phase for phase in run.phases if phase.loss != "cross_entropy"]
     for start in range(0, len(learning), PER_ROW):
-        columns = st.columns(PER_ROW if len(learning) > 1 else 1)
+        columns = st.columns(max(2, min(PER_ROW, len(learning))))
         for column, phase in zip(columns, learning[start : start + PER_ROW], strict=False):
             with column:
                 _heading(run, [phase], phase_title(phase))
@@ -171,10 +171,11 @@ def _rows_drawn(run: RunView, data: Dataset, page: dict[str, Any]) -> go.Figure 
     names, mean, spread = _scale(data)
     if not names:
         return None
-    rows = rows[:PROFILE_ROWS]
+    chosen = np.unique(np.linspace(0, len(rows) - 1, min(PROFILE_ROWS, len(rows))).astype(int))  # classes in turn
+    rows = rows[chosen]
     newest = max(found, default=0)
     original = (_numbers(data.take(rows), names) - mean) / spread
-    back = (_numbers(found[newest], names)[:PROFILE_ROWS] - mean) / spread if newest else None
+    back = (_numbers(found[newest], names)[chosen] - mean) / spread if newest else None
     labels = [f"row {row}" if data.labels is None else str(data.labels[row]) for row in rows]
     return profiles(original, back, names, labels)
 

@@ -11,7 +11,7 @@ import streamlit as st
 from explorer.charts.style import number, shorten
 from explorer.session import Session
 from explorer.uploads import Upload
-from explorer.widgets.text import count, literal, sentence
+from explorer.widgets.text import count, sentence
 from sae_core.data.column_guess import ColumnGuess
 from sae_core.data.tables import TableGuess
 
@@ -83,6 +83,7 @@ def _label(upload: Upload, guess: TableGuess) -> None:
         options,
         key="data-label",
         format_func=lambda name: NO_LABEL if name is None else shorten(name),
+        placeholder=NO_LABEL,
         help="The classes that the codes should tell apart. Without one the stack learns all the same.",
         on_change=_label_changed,
         args=(upload,),
@@ -196,7 +197,8 @@ def _choice(upload: Upload, name: str, label: str, words: dict[Any, str], found:
         label,
         [None, *words],
         key=key,
-        format_func=lambda value: f"recognised ({seen})" if value is None else words.get(value, literal(value)),
+        format_func=lambda value: f"recognised ({seen})" if value is None else words.get(value, str(value)),
+        placeholder=f"recognised ({seen})",
         on_change=_dialect_changed,
         args=(upload, name),
     )
