@@ -11,48 +11,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 # Words that stand for "no value" in a feature column. Labels keep every word as it is written.
-MISSING_WORDS = frozenset(
-    [
-        "na",
-        "n/a",
-        "#n/a",
-        "#n/a n/a",
-        "nan",
-        "-nan",
-        "null",
-        "<na>",
-        "nat",
-        "?",
-        "-",
-        "--",
-        "—",
-        ".",
-        "..",
-        "...",
-        "missing",
-    ]
-    + [
-        "#null!",
-        "#div/0!",
-        "#value!",
-        "#ref!",
-        "#name?",
-        "#num!",
-        "(null)",
-        "\\n",
-        "n.a.",
-        "n.a",
-        "none",
-        "nil",
-        "not available",
-        "k.a.",
-        "k. a.",
-    ]
-)
-# In a column of categories these may be values ("None" pools, "-" ratings): there, only words that cannot be are missing.
-MISSING_CATEGORIES = frozenset(
-    ["na", "n/a", "#n/a", "nan", "null", "<na>", "?", "#null!", "#div/0!", "#value!", "#ref!", "(null)", "\\n"]
-)
+_WORDS = "na n/a #n/a n.a. n.a nan -nan null (null) <na> nat none nil missing ? - -- — . .. ... \\n k.a."
+_SPREADSHEET_ERRORS = "#null! #div/0! #value! #ref! #name? #num!"
+MISSING_WORDS = frozenset([*_WORDS.split(), *_SPREADSHEET_ERRORS.split(), "not available", "#n/a n/a", "k. a."])
+# In a column of categories some of them may be values ("None" pools, "-" ratings): there, these alone are missing.
+_NEVER_CATEGORIES = "na n/a #n/a nan null (null) <na> ? \\n"
+MISSING_CATEGORIES = frozenset([*_NEVER_CATEGORIES.split(), *_SPREADSHEET_ERRORS.split()])
 
 TRUTHS: tuple[tuple[str, str], ...] = (
     ("true", "false"),
@@ -165,8 +129,8 @@ def parse_numbers(values: Any, decimal: str, thousands: str) -> tuple[NDArray[np
         values: (n,) Arrow array of strings, null where a cell is empty.
 
     Returns:
-        (n,) float64, NaN where a cell is missing or no number (infinite cells stay infinite), and (n,) whether the cell is
-        neither a number nor a word for "missing".
+        (n,) float64, NaN where a cell is missing or no number (infinite cells stay infinite), and (n,) whether the
+        cell is neither a number nor a word for "missing".
     """
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -191,7 +155,7 @@ def parse_numbers(values: Any, decimal: str, thousands: str) -> tuple[NDArray[np
 
 
 def _simple(values: Any, decimal: str, thousands: str) -> Any:
-    """Cells in Python's way of writing numbers where that takes only the marks' exchange; others as they are, or null."""
+    """Cells as Python writes numbers, where exchanging the marks is enough; others as they are, or null."""
     import pyarrow.compute as pc
 
     if thousands:
@@ -284,8 +248,8 @@ def parse_dates(values: Any, date_format: str) -> tuple[NDArray[np.datetime64], 
     """Dates of a column.
 
     Returns:
-        (n,) datetime64[us] in UTC, NaT where a cell is missing or no date, and (n,) whether the cell is neither a date nor a
-        word for "missing".
+        (n,) datetime64[us] in UTC, NaT where a cell is missing or no date, and (n,) whether the cell is neither a
+        date nor a word for "missing".
     """
     import pyarrow.compute as pc
 

@@ -15,11 +15,12 @@ Role = Literal["feature", "label", "ignore", "identifier"]
 GuessedKind = Literal["numeric", "category", "date", "boolean", "text"]
 
 _ID_NAME = re.compile(
-    r"(id|ids|uuid|guid|key|index|idx|no|nr|num|number|#|rowid|row|rownames|row names|serial|serial no\.?|sno|s\.no\.?|isbn|iban|vin|ssn"
-    r"|e-?mail|url|phone|telephone|tel|filename|file|path|image|md5|sha256|hash|unnamed: ?\d+)"
-    r"|.*[ _.-](id|ids|uuid|guid|key|no|nr|index)|.*[a-z0-9](Id|ID|Uuid|UUID|Key)|.*编号|.*序号|.*番号",
+    r"id|ids|uuid|guid|key|index|idx|no|nr|num|number|#|row|rowid|row ?names|serial|serial no\.?|sno|s\.no\.?|isbn|iban"
+    r"|vin|ssn|e-?mail|url|phone|telephone|tel|filename|file|path|image|md5|sha256|hash|unnamed: ?\d+"
+    r"|.*[ _.-](id|ids|uuid|guid|key|no|nr|index)|.*(编号|序号|番号)",
     re.IGNORECASE,
 )
+# "id", "user_id", "userId", but not "paid".
 _CAMEL_ID = re.compile(r"(.*[ _.-])?([iI][dD]s?)|.*[a-z0-9](Id|ID|Uuid|UUID)")
 _CODE_NAME = re.compile(
     r"(.*[ _.-])?(zip|zip ?code|postcode|postal ?code|plz|phone|telephone|tel|fax|ssn|isbn|ean|upc|sku|barcode)",
@@ -27,9 +28,10 @@ _CODE_NAME = re.compile(
 )
 _DATE_NAME = re.compile(r"date|day|datum|time|jour|fecha|日期|_dt$|^dt", re.IGNORECASE)
 _LABEL_NAMES = (
-    "label", "labels", "class", "target", "species", "y", "outcome", "diagnosis", "survived", "churn", "churned", "is_fraud",
-    "fraud", "category", "variety", "cultivar", "default", "response", "result", "income", "quality", "attrition", "exited", "klasse", "zielvariable",
-    "etiquette", "clase", "classe", "标签", "类别", "group", "status", "type",
+    "label", "labels", "class", "target", "species", "y", "outcome", "diagnosis", "survived", "churn", "churned",
+    "is_fraud", "fraud", "category", "variety", "cultivar", "default", "response", "result", "income", "quality",
+    "attrition", "exited", "klasse", "zielvariable", "etiquette", "clase", "classe", "标签", "类别",
+    "group", "status", "type",
 )  # fmt: skip
 
 
@@ -102,12 +104,23 @@ def guess_column(found: ColumnSummary, position: int, n_columns: int, kind: Gues
         for word, count in sorted((found.words or {}).items(), key=lambda item: (-item[1], item[0]))[:10]
     ]
     return ColumnGuess(
-        name=found.name, role=role, kind=chosen, reason="; ".join(filter(None, (why, reason if kind is None else ""))),
-        missing=missing, unfit=unfit, distinct=distinct, distinct_is_exact=exact, minimum=low, maximum=high, frequent=tuple(frequent),
-        histogram=found.histogram() if chosen == "numeric" else (), date_format=date_format if chosen == "date" else None,
+        name=found.name,
+        role=role,
+        kind=chosen,
+        reason="; ".join(filter(None, (why, reason if kind is None else ""))),
+        missing=missing,
+        unfit=unfit,
+        distinct=distinct,
+        distinct_is_exact=exact,
+        minimum=low,
+        maximum=high,
+        frequent=tuple(frequent),
+        histogram=found.histogram() if chosen == "numeric" else (),
+        date_format=date_format if chosen == "date" else None,
         can_be_label=found.words is not None and 2 <= len(found.words) <= MAX_CLASSES,
-        text_bytes=found.text_bytes, fits_float32=found.fits_float32(),
-    )  # fmt: skip
+        text_bytes=found.text_bytes,
+        fits_float32=found.fits_float32(),
+    )
 
 
 def _guess_kind(found: ColumnSummary) -> tuple[GuessedKind, str]:
@@ -167,7 +180,7 @@ def _guess_role(found: ColumnSummary, kind: GuessedKind, position: int, n_column
     if exact and distinct == 1 and found.rows > 1 and found.empty == 0 and not found.dates:
         return "ignore", "has the same value in every row"
     unique = found.distinct_share > 0.95
-    named = _ID_NAME.fullmatch(found.name) is not None
+    named = _ID_NAME.fullmatch(found.name) is not None or _CAMEL_ID.fullmatch(found.name) is not None
     if kind == "numeric" and found.rows >= 5 and n_columns > 1:
         first = position == 0 and (found.rows >= 10 or found.name in ("column 1", "row"))
         if found.counting and found.whole and found.low in (0, 1) and (first or named):

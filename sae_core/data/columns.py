@@ -34,12 +34,14 @@ class ColumnSummary:
         rows, empty: cells, and empty ones among them.
         words: how often each different text occurs; None once there are more than `limits.MAX_TRACKED_VALUES`.
         rows_tracked: rows seen while `words` were tracked.
-        numbers, infinite, bad_numbers: cells that are finite numbers, infinite or beyond `LARGEST_NUMBER`, or neither numbers
-            nor words for "missing".
+        numbers, infinite, bad_numbers: cells that are finite numbers, infinite or beyond `LARGEST_NUMBER`, or neither
+            numbers nor words for "missing".
         low, high, mean, variance: of the finite numbers.
         whole: all numbers are whole; counting: they go up by one from row to row.
         codes: some cells are digits with a leading zero.
-        date_format: in which the cells are dates, or None; date_is_ambiguous: day and month may be exchanged; dates, bad_dates, first_date, last_date.
+        date_format: in which the cells are dates, or None.
+        date_is_ambiguous: they are dates with day and month exchanged as well.
+        dates, bad_dates, first_date, last_date: as for numbers.
         text_bytes: of all cells.
     """
 

@@ -9,8 +9,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from sae_core.data.cells import MISSING_WORDS, guess_date_format, number
-from sae_core.errors import DataError, UnreadableFileError
+from sae_core.data.cells import number
+from sae_core.errors import DataError
 
 DELIMITERS = (",", ";", "\t", "|", " ", ":", "^", "~", "\x01")
 SAMPLE_ROWS = 300
@@ -75,7 +75,7 @@ def check_dialect(dialect: Dialect) -> None:
         raise DataError("The decimal mark and the thousands mark cannot be the same. Change one of them.")
     if dialect.encoding is not None:
         try:
-            if not codecs.lookup(dialect.encoding)._is_text_encoding:  # type: ignore[attr-defined]
+            if not codecs.lookup(dialect.encoding)._is_text_encoding:
                 raise LookupError
         except (LookupError, ValueError):
             raise DataError(

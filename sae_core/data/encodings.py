@@ -1,4 +1,4 @@
-"""In which encoding a text is: by its byte order mark, its NULs, its validity as UTF-8, else by which letters come out."""
+"""The encoding of a text: by its byte order mark, its NULs, its validity as UTF-8, else by which letters come out."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import codecs
 import re
 from collections import Counter
 from collections.abc import Callable
+from itertools import pairwise
 
 from sae_core.data.table_source import Scan
 
@@ -37,8 +38,9 @@ _OTHERS: dict[str, tuple[str, str]] = {
 }
 # Where several fit equally, the more widespread one.
 _WEIGHTS = {
-    "cp1252": 1.0, "gb18030": 1.0, "cp1251": 0.98, "shift_jis": 0.96, "big5": 0.95, "euc_kr": 0.95, "cp1253": 0.95, "euc_jp": 0.94, "koi8-r": 0.93,
-    "cp1254": 0.92, "cp1250": 0.9, "cp1255": 0.85, "cp1256": 0.85, "cp874": 0.8, "cp866": 0.75, "mac_roman": 0.7, "cp437": 0.65,
+    "cp1252": 1.0, "gb18030": 1.0, "cp1251": 0.98, "shift_jis": 0.96, "big5": 0.95, "euc_kr": 0.95, "cp1253": 0.95,
+    "euc_jp": 0.94, "koi8-r": 0.93, "cp1254": 0.92, "cp1250": 0.9, "cp1255": 0.85, "cp1256": 0.85, "cp874": 0.8,
+    "cp866": 0.75, "mac_roman": 0.7, "cp437": 0.65,
 }  # fmt: skip
 _PUNCTUATION = "、。，（）：；！？「」《》“”·　"  # noqa: RUF001
 
@@ -82,7 +84,7 @@ def _decodes(sample: bytes, encoding: str) -> bool:
 
 
 def _plausibility(sample: bytes, encoding: str) -> float:
-    """0..1: the share of letters above 127 that are where, and as, one would expect them; 0 where bytes do not decode."""
+    """0..1: the share of letters above 127 that are as one would expect them; 0 where bytes do not decode."""
     text = sample.decode(encoding, "replace")
     if text.count("\ufffd") > 1 + len(text) // 2000:  # a letter may be cut in two at the sample's end
         return 0.0
@@ -132,7 +134,7 @@ def _alphabet(word: str, low: str, high: str) -> float:
 
 def _case(word: str) -> float:
     """A capital after a small letter is rare: a sign of the wrong encoding."""
-    return 0.3 if any(a.islower() and b.isupper() for a, b in zip(word, word[1:], strict=False)) else 1.0
+    return 0.3 if any(a.islower() and b.isupper() for a, b in pairwise(word)) else 1.0
 
 
 def _east_asian(letter: str, encoding: str) -> float:

@@ -1,6 +1,6 @@
 """The fast reader for large, regular text tables: pyarrow's CSV parser, some ten times faster than the tolerant one.
 
-It gives up at the first row that is not regular; `table_rows.TextRows` then goes on with the tolerant reader at that row.
+It gives up at the first row that is not regular; `table_rows.TextRows` goes on with the tolerant reader at that row.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from sae_core.data.cells import MISSING_WORDS, guess_date_format, number
 from sae_core.data.dialect import (
@@ -201,7 +202,7 @@ def _counts_up(names: Sequence[str]) -> bool:
     values = [number(name) for name in rest]
     if len(rest) < (3 if with_corner else 4) or any(value is None for value in values):
         return False
-    steps = [round(b - a, 6) for a, b in zip(values, values[1:], strict=False) if a is not None and b is not None]
+    steps = [round(b - a, 6) for a, b in pairwise(values) if a is not None and b is not None]
     if with_corner:
         return steps[0] > 0 and len(set(steps)) == 1
     return set(steps) == {1} and values[0] in (0, 1)
@@ -214,7 +215,9 @@ def is_orange(rows: Sequence[Row]) -> bool:
     types, flags = ([cell.strip() for cell in row] for row in rows[1:3])
     if not any(types) or not all(flag in _ORANGE_FLAGS or flag.startswith("-") for flag in flags):
         return False
-    return sum(kind in _ORANGE_TYPES for kind in types) >= 0.5 * len(types) and any(kind in ("class", "c") for kind in flags)
+    return sum(kind in _ORANGE_TYPES for kind in types) >= 0.5 * len(types) and any(
+        kind in ("class", "c") for kind in flags
+    )
 
 
 def _all_end_empty(rows: Sequence[Row]) -> bool:

@@ -70,8 +70,8 @@ class ParquetRows:
                     text += text_of_batch
                     if text > MAX_TABLE_BYTES:
                         raise TooLargeError(
-                            f"{self.source.name} unpacks to more than {MAX_TABLE_BYTES // MEGABYTE:,} MB of text, the most that is read. "
-                            "Bring fewer rows or columns."
+                            f"{self.source.name} unpacks to more than {MAX_TABLE_BYTES // MEGABYTE:,} MB of text, the "
+                            "most that is read. Bring fewer rows or columns."
                         )
                     done += len(batch)
                     step = max(1, len(batch) * _BATCH_TEXT // max(_BATCH_TEXT, text_of_batch))
@@ -103,7 +103,8 @@ class ParquetRows:
         lengths = pc.binary_length(values.dictionary)
         if (pc.max(lengths).as_py() or 0) > 4 * MAX_TABLE_CELL:
             raise TooLargeError(
-                f"{self.source.name} has a cell of more than {MAX_TABLE_CELL:,} characters. Shorten it, or leave its column out."
+                f"{self.source.name} has a cell of more than {MAX_TABLE_CELL:,} characters. "
+                "Shorten it, or leave its column out."
             )
         return int(pc.sum(pc.take(lengths, values.indices).cast(pa.int64())).as_py() or 0)
 
@@ -127,8 +128,8 @@ def _is_usable(kind: Any) -> bool:
     if pa.types.is_dictionary(kind):
         return _is_usable(kind.value_type)
     tests = (
-        pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal, pa.types.is_boolean, pa.types.is_date, pa.types.is_timestamp,
-        pa.types.is_null,
+        pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal, pa.types.is_boolean, pa.types.is_date,
+        pa.types.is_timestamp, pa.types.is_null,
     )  # fmt: skip
     return _is_text(kind) or any(test(kind) for test in tests)
 

@@ -10,18 +10,17 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from sae_core.config import Scaling
-from sae_core.data import prepared_columns as cells
+from sae_core.data.column_transforms import fill, fit_column, unfill
 from sae_core.data.dataset import Dataset, DatasetKind, Features
-from sae_core.data.prepared_arrays import ArrayScaling, as_rows, fit_array, fit_scale
-from sae_core.data.prepared_columns import BooleanColumn, CategoryColumn, DateColumn, NumericColumn, TableColumn
+from sae_core.data.prepared_arrays import ArrayScaling, as_rows, fit_array
+from sae_core.data.prepared_columns import BooleanColumn, CategoryColumn, FittedScaling, TableColumn
 from sae_core.errors import DataError, ModelFileError, ShapeError, TooLargeError, VersionError
 from sae_core.limits import LARGEST_SCALED, LARGEST_UNSCALED, MAX_PREPARED_BYTES, MAX_PREPARED_FEATURES, MEGABYTE
 
-JSON_VERSION = 1
-FittedScaling = Literal["standard", "min_max", "robust", "none"]
+JSON_VERSION: Literal[1] = 1
 
 _BLOCK_CELLS = 4_000_000  # cells prepared at once: temporaries stay below about 50 MB
 
@@ -30,7 +29,7 @@ _BLOCK_CELLS = 4_000_000  # cells prepared at once: temporaries stay below about
 class _State:
     """What `to_json` writes."""
 
-    __pydantic_config__ = cells._STRICT
+    __pydantic_config__ = ConfigDict(strict=True, extra="forbid")
 
     version: Literal[1]
     kind: DatasetKind
@@ -47,8 +46,8 @@ _ADAPTER = TypeAdapter(_State)
 class Preparation:
     """The fitted, invertible way from raw rows to the network's input (level 0).
 
-    Made by `fit`, or by `from_json`. Numeric values are scaled as scikit-learn's StandardScaler, MinMaxScaler
-    (with `clip=True`) or RobustScaler do after `SimpleImputer(strategy="median")`: in float64 subtract `center`, divide by
+    Made by `fit`, or by `from_json`. Numeric values are scaled as scikit-learn's StandardScaler, MinMaxScaler (with
+    `clip=True`) or RobustScaler do after `SimpleImputer(strategy="median")`: in float64 subtract `center`, divide by
     `scale`, clip to `clip`, then cast to float32. `prepared_columns` documents each kind of column.
 
     Attributes:
@@ -117,7 +116,7 @@ class Preparation:
         train = data.split.train
         if isinstance(data.features, pd.DataFrame):
             columns = tuple(
-                _fit_column(data.features[column.name].iloc[train], column.name, column.kind, fitted)
+                fit_column(data.features[column.name].iloc[train], column.name, column.kind, fitted)
                 for column in data.columns
             )
             made = cls(kind="table", scaling=fitted, feature_names_in=data.feature_names, columns=columns)
@@ -137,9 +136,9 @@ class Preparation:
         """Prepare raw rows for the network.
 
         Args:
-            raw: a `Dataset`, or anything of the form of its features: for a table a DataFrame with at least the training
-                columns in any order, or a 2-D array with exactly those columns; for pictures and arrays (n, n_features), for
-                pictures also (n, height, width, channels); bytes (uint8) count as 0..255.
+            raw: a `Dataset`, or anything of the form of its features: for a table a DataFrame with at least the
+                training columns in any order, or a 2-D array with exactly those columns; for pictures and arrays
+                (n, n_features), for pictures also (n, height, width, channels); bytes (uint8) count as 0..255.
 
         Returns:
             (n, n_inputs) float32. Pictures and arrays that are not scaled may share memory with `raw`.
@@ -158,7 +157,7 @@ class Preparation:
             at = 0
             for column in self.columns:
                 width = len(column.feature_names)
-                _fill(column, frame[column.name].iloc[rows_of_block], result[rows_of_block, at : at + width], self.clip)
+                fill(column, frame[column.name].iloc[rows_of_block], result[rows_of_block, at : at + width], self.clip)
                 at += width
         return result
 
@@ -166,15 +165,15 @@ class Preparation:
         """Bring prepared rows (or reconstructions of them) back to the user's columns and units.
 
         Numbers and dates are unscaled; the more likely side of 0.5 decides a boolean; the largest input of a category
-        decides its value ("other" for the input of other values). A cell is missing again where its `missing` input is above
-        0.5 (a category: where that is the largest). Values that were clipped come back as clipped.
+        decides its value ("other" for the input of other values). A cell is missing again where its `missing` input is
+        above 0.5 (a category: where that is the largest). Values that were clipped come back as clipped.
 
         Args:
             x: (n, n_inputs).
 
         Returns:
-            Table: DataFrame with the user's columns; numeric float64, category str, date datetime64[us], boolean nullable.
-            Pictures and arrays: (n, n_features) float32, pictures clipped to 0..1.
+            Table: DataFrame with the user's columns; numeric float64, category str, date datetime64[us], boolean
+            nullable. Pictures and arrays: (n, n_features) float32, pictures clipped to 0..1.
 
         Raises:
             ShapeError: not (n, n_inputs).
@@ -197,7 +196,7 @@ class Preparation:
         at = 0
         for column in self.columns:
             width = len(column.feature_names)
-            result[column.name] = _unfill(column, values[:, at : at + width])
+            result[column.name] = unfill(column, values[:, at : at + width])
             at += width
         return pd.DataFrame(result, copy=False)
 
@@ -292,8 +291,8 @@ class Preparation:
         missing = [name for name in self.feature_names_in if name not in raw.columns]
         if missing:
             raise ShapeError(
-                f"These rows lack the column{'s' if len(missing) > 1 else ''} {_listed(missing)} that the stack was trained on. "
-                "Add them, or train again on these columns."
+                f"These rows lack the column{'s' if len(missing) > 1 else ''} {_listed(missing)} that the stack was "
+                "trained on. Add them, or train again on these columns."
             )
         doubled = [name for name in self.feature_names_in if isinstance(raw[name], pd.DataFrame)]
         if doubled:
@@ -301,67 +300,6 @@ class Preparation:
                 f"These rows have several columns called {_listed(doubled)}. Give each column a name of its own."
             )
         return raw
-
-
-def _fit_column(values: pd.Series[Any], name: str, kind: str, scaling: FittedScaling) -> TableColumn:
-    if kind == "category":
-        chosen, has_other = cells.choose_categories(values)
-        has_indicator = bool(values.isna().any()) or not chosen
-        return CategoryColumn(name, chosen, has_other, has_indicator)
-    if kind == "boolean":
-        truth = cells.truths(values, name)
-        missing = np.isnan(truth)
-        share = float(truth[~missing].mean()) if not missing.all() else 0.0
-        return BooleanColumn(name, 1 if share > 0.5 else 0, bool(missing.any()))
-    numbers = cells.days(values, name) if kind == "date" else cells.numbers(values, name)
-    missing = np.isnan(numbers)
-    has_indicator = bool(missing.any())
-    fill = float(np.median(numbers[~missing])) if not missing.all() else 0.0
-    whole = bool((numbers[~missing] == np.rint(numbers[~missing])).all())
-    if has_indicator:
-        numbers = np.where(missing, fill, numbers)
-    center, scale = (float(part[0]) for part in fit_scale(numbers[:, None], scaling))
-    if kind == "date":
-        return DateColumn(name, fill, center, scale, has_indicator, whole_days=whole)
-    return NumericColumn(name, fill, center, scale, has_indicator)
-
-
-def _fill(column: TableColumn, values: pd.Series[Any], out: NDArray[np.float32], clip: tuple[float, float]) -> None:
-    """Write one column's prepared inputs into its part of the result, (rows, width)."""
-    if isinstance(column, CategoryColumn):
-        codes = cells.category_codes(column, values)
-        out[:] = 0
-        rows = np.flatnonzero(codes >= 0)
-        out[rows, codes[rows]] = 1
-        return
-    if isinstance(column, BooleanColumn):
-        numbers = cells.truths(values, column.name)
-    else:
-        numbers = (cells.days if isinstance(column, DateColumn) else cells.numbers)(values, column.name)
-    missing = np.isnan(numbers)
-    if column.has_indicator:
-        out[:, 1] = missing
-    numbers = np.where(missing, column.fill, numbers)
-    if not isinstance(column, BooleanColumn):
-        numbers -= column.center
-        numbers /= column.scale
-        np.clip(numbers, *clip, out=numbers)
-    out[:, 0] = numbers
-
-
-def _unfill(column: TableColumn, x: NDArray[np.float32]) -> Any:
-    """One column of the user's table from its prepared inputs, (rows, width) -> (rows,)."""
-    if isinstance(column, CategoryColumn):
-        table: list[str | None] = list(column.values)
-        table += [column.other] if column.has_other else []
-        table += [None] if column.has_indicator else []
-        return pd.array(np.array(table, dtype=object)[np.argmax(x, axis=1)], dtype="str")
-    missing = x[:, 1] > 0.5 if column.has_indicator else np.zeros(len(x), dtype=np.bool_)
-    if isinstance(column, BooleanColumn):
-        return pd.arrays.BooleanArray(x[:, 0] > 0.5, missing)
-    numbers = x[:, 0].astype(np.float64) * column.scale + column.center
-    numbers[missing] = np.nan
-    return cells.dates(numbers, column.whole_days) if isinstance(column, DateColumn) else numbers
 
 
 def _unique(names: list[str]) -> tuple[str, ...]:
@@ -383,13 +321,14 @@ def _blocks(rows: int, width: int) -> Iterator[slice]:
 def _refuse_too_wide(data: Dataset, n_inputs: int) -> None:
     if n_inputs > MAX_PREPARED_FEATURES:
         raise TooLargeError(
-            f"{data.name} becomes {n_inputs:,} inputs once categories are one-hot, more than {MAX_PREPARED_FEATURES:,}. "
-            "Ignore some columns, or those with many categories."
+            f"{data.name} becomes {n_inputs:,} inputs once categories are one-hot, more than "
+            f"{MAX_PREPARED_FEATURES:,}. Ignore some columns, or those with many categories."
         )
     if n_inputs * len(data) * 4 > MAX_PREPARED_BYTES:
         raise TooLargeError(
-            f"{data.name} becomes {len(data):,} rows of {n_inputs:,} inputs, more than the {MAX_PREPARED_BYTES // MEGABYTE:,} MB "
-            "that training keeps in memory. Ignore some columns, or bring fewer rows."
+            f"{data.name} becomes {len(data):,} rows of {n_inputs:,} inputs, more than the "
+            f"{MAX_PREPARED_BYTES // MEGABYTE:,} MB that training keeps in memory. "
+            "Ignore some columns, or bring fewer rows."
         )
     if n_inputs == 0:
         raise DataError(f"{data.name} has no feature columns left. Choose other columns.")

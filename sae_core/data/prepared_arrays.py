@@ -24,7 +24,8 @@ class ArrayScaling:
 
     Attributes:
         center, scale: one for each column; None: nothing is scaled (nor clipped), x is taken as it is.
-        fill: replaces missing values of each column (its median in training); None: training had none, and none are taken.
+        fill: replaces missing values of each column (its median in training); None: training had none, and none are
+            taken.
     """
 
     __pydantic_config__ = ConfigDict(strict=True, extra="forbid")
@@ -52,8 +53,8 @@ class ArrayScaling:
                 if self.fill is None:
                     row, column = np.argwhere(missing)[0]
                     raise ShapeError(
-                        f"Row {start + row} has a missing or infinite value at position {column}, and the training rows had none. "
-                        "Fill it in first."
+                        f"Row {start + row} has a missing or infinite value at position {column}, and the training "
+                        "rows had none. Fill it in first."
                     )
                 block = np.where(missing, np.asarray(self.fill, dtype=np.float32), block)
                 if result is x:
@@ -154,7 +155,8 @@ def as_rows(raw: Any, width: int, image_shape: tuple[int, int, int] | None) -> N
         fits = array.shape[1:] == image_shape or (image_shape[2] == 1 and array.shape[1:] == image_shape[:2])
     if not fits:
         raise ShapeError(
-            f"This stack takes rows of the form {wanted}, but these have the form {array.shape}. Give rows like those it was trained on."
+            f"This stack takes rows of the form {wanted}, but these have the form {array.shape}. "
+            "Give rows like those it was trained on."
         )
     array = array.reshape(len(array), width)
     if array.dtype == np.uint8 and image_shape is not None:

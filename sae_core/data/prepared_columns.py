@@ -8,8 +8,8 @@ Every column becomes one or more prepared inputs, in this order:
 
 A missing cell of a numeric, date or boolean column is replaced by `fill` first; a missing category has 0 in all of its
 inputs. `missing` is 1 where the cell is missing; the column has that input only where the training rows have missing
-cells. Infinite numbers, and numbers beyond ±`limits.LARGEST_NUMBER`, are missing. A date counts days since 1970-01-01 UTC.
-A category that training never saw, or saw too rarely, is `other`; without that input it has 0 in all of its inputs.
+cells. Infinite numbers, and numbers beyond ±`limits.LARGEST_NUMBER`, are missing. A date counts days since 1970-01-01
+UTC. A category that training never saw, or saw too rarely, is `other`; without that input it has 0 in all inputs.
 """
 
 from __future__ import annotations
@@ -137,6 +137,7 @@ class CategoryColumn:
 
 
 TableColumn = NumericColumn | DateColumn | BooleanColumn | CategoryColumn
+FittedScaling = Literal["standard", "min_max", "robust", "none"]
 
 
 def numbers(values: pd.Series[Any], name: str) -> NDArray[np.float64]:
@@ -174,7 +175,8 @@ def days(values: pd.Series[Any], name: str) -> NDArray[np.float64]:
         stamps = dates.to_numpy(dtype="datetime64[us]")
     except (TypeError, ValueError, OverflowError):
         raise ShapeError(
-            f"Column {name!r} was a date in training, but these rows hold {_odd(values)!r} there. Give dates, e.g. 2024-05-31."
+            f"Column {name!r} was a date in training, but these rows hold {_odd(values)!r} there. "
+            "Give dates, e.g. 2024-05-31."
         ) from None
     result: NDArray[np.float64] = stamps.astype(np.int64) / _MICROSECONDS_PER_DAY
     result[np.isnat(stamps)] = np.nan
@@ -182,7 +184,7 @@ def days(values: pd.Series[Any], name: str) -> NDArray[np.float64]:
 
 
 def dates(values: NDArray[np.float64], whole_days: bool) -> NDArray[np.datetime64]:
-    """(n,) datetime64[us] of days since 1970-01-01; NaN gives NaT, and so does what lies outside the years 1 to 9999."""
+    """(n,) datetime64[us] of days since 1970-01-01; NaN, and what lies outside the years 1 to 9999, gives NaT."""
     microseconds = np.round(np.round(values) * _MICROSECONDS_PER_DAY if whole_days else values * _MICROSECONDS_PER_DAY)
     bad = ~((microseconds >= _FIRST_DAY) & (microseconds <= _LAST_DAY))
     result = np.where(bad, 0, microseconds).astype(np.int64).astype("datetime64[us]")

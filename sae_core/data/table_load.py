@@ -84,7 +84,8 @@ class _Numbers(_Filler):
             notes.append(_unfit(self.column.name, self.unfit, "not a number", self.example))
         if self._infinite:
             notes.append(
-                f"Column {self.column.name!r}: {_cells(self._infinite)} infinite or beyond ±1e300, and {_counts(self._infinite)} as missing."
+                f"Column {self.column.name!r}: {_cells(self._infinite)} infinite or beyond ±1e300, and "
+                f"{_counts(self._infinite)} as missing."
             )
         return notes
 
@@ -112,8 +113,8 @@ class _Dates(_Filler):
             self._format = cells.guess_date_format(words, day_first=self._day_first, allow_compact=True)
             if self._format is None:
                 raise DataError(
-                    f"Column {self.column.name!r} cannot be read as dates: {words[0][:40]!r} is in no format that is known. "
-                    "Write dates as 2024-05-31, or choose another kind."
+                    f"Column {self.column.name!r} cannot be read as dates: {words[0][:40]!r} is in no format that is "
+                    "known. Write dates as 2024-05-31, or choose another kind."
                 )
         stamps, bad = cells.parse_dates(values, self._format)
         self._count(values, bad, start)
@@ -214,39 +215,20 @@ def load(
     """
     features = [column for column in columns if column.role == "feature"]
     label = next((column for column in columns if column.role == "label"), None)
-    if not features:
-        raise DataError(
-            f"{name} has no feature columns left: {_reasons(columns) or 'none was chosen'}. "
-            "Give at least one column the role feature."
-        )
-    if len(features) * n_rows * 4 > MAX_PREPARED_BYTES:
-        raise TooLargeError(
-            f"{name} has {n_rows:,} rows of {len(features):,} feature columns, more than the {MAX_PREPARED_BYTES // MEGABYTE:,} MB that "
-            "training keeps in memory. Ignore some columns, or bring fewer rows."
-        )
+    _check_features(features, columns, n_rows, name)
     if label is not None:
         _check_label(label)
     dialect = rows.dialect if isinstance(rows, TextRows) else FullDialect()
     kept, too_large = _affordable([column for column in columns if column.role in ("identifier", "ignore")])
     single = n_rows * 8 * sum(column.kind == "numeric" for column in features) > _EXACT_BYTES
-    fillers: dict[str, _Filler] = {}
-    for column in features:
-        fillers[column.name] = _feature_filler(column, n_rows, dialect, single)
-    for column in kept:
-        fillers[column.name] = _Texts(column, frozenset())
-    if label is not None:
-        fillers[label.name] = _Texts(label, frozenset())
-    n = _fill(rows, n_rows, fillers, progress)
-    labels = None
-    if label is not None:
-        text = fillers.pop(label.name)
-        assert isinstance(text, _Texts)
-        labels = text.labels()
-    all_notes = [*notes, *(note for filler in fillers.values() for note in filler.notes())]
-    frame = pd.DataFrame({column.name: fillers.pop(column.name).result(n) for column in features}, copy=False)
-    identifiers = (
-        pd.DataFrame({column.name: fillers.pop(column.name).result(n) for column in kept}, copy=False) if kept else None
+    fillers = {column.name: _feature_filler(column, n_rows, dialect, single) for column in features}
+    fillers |= {column.name: _Texts(column, frozenset()) for column in kept}
+    label_filler = None if label is None else _Texts(label, frozenset())
+    _fill(
+        rows, n_rows, fillers if label_filler is None else {**fillers, label_filler.column.name: label_filler}, progress
     )
+    labels = None if label_filler is None else label_filler.labels()
+    all_notes = [*notes, *(note for filler in fillers.values() for note in filler.notes())]
     all_notes += _role_notes(columns, label, labels, too_large)
     if single and any(column.kind == "numeric" and column.fits_float32 for column in features):
         all_notes.append(
@@ -255,13 +237,33 @@ def load(
     return Dataset(
         name=name,
         kind="table",
-        features=frame,
+        features=_frame(fillers, features, n_rows),
         labels=labels,
         columns=tuple(Column(column.name, column.kind) for column in features if column.kind != "text"),
-        identifiers=identifiers,
+        identifiers=_frame(fillers, kept, n_rows) if kept else None,
         label_name=label.name if label is not None else "label",
         notes=tuple(all_notes),
     )
+
+
+def _frame(fillers: dict[str, _Filler], columns: Sequence[ColumnGuess], n: int) -> pd.DataFrame:
+    """The results of some fillers, which are let go one by one: nothing is held twice."""
+    return pd.DataFrame({column.name: fillers.pop(column.name).result(n) for column in columns}, copy=False)
+
+
+def _check_features(features: list[ColumnGuess], columns: Sequence[ColumnGuess], n_rows: int, name: str) -> None:
+    if not features:
+        reasons = ", ".join(f"{column.name!r} {column.reason}" for column in columns[:5] if column.reason)
+        raise DataError(
+            f"{name} has no feature columns left: {reasons or 'none was chosen'}. "
+            "Give at least one column the role feature."
+        )
+    if len(features) * n_rows * 4 > MAX_PREPARED_BYTES:
+        raise TooLargeError(
+            f"{name} has {n_rows:,} rows of {len(features):,} feature columns, more than the "
+            f"{MAX_PREPARED_BYTES // MEGABYTE:,} MB that training keeps in memory. "
+            "Ignore some columns, or bring fewer rows."
+        )
 
 
 def _feature_filler(column: ColumnGuess, most: int, dialect: FullDialect, single: bool) -> _Filler:
@@ -274,7 +276,7 @@ def _feature_filler(column: ColumnGuess, most: int, dialect: FullDialect, single
     return _Texts(column, cells.MISSING_CATEGORIES)
 
 
-def _fill(rows: Rows, most: int, fillers: dict[str, _Filler], progress: Progress | None) -> int:
+def _fill(rows: Rows, most: int, fillers: dict[str, _Filler], progress: Progress | None) -> None:
     report = None if progress is None else (lambda fraction: progress(fraction, "Reading the rows"))
     start = 0
     wanted = [(at, fillers[name]) for at, name in enumerate(rows.names) if name in fillers]
@@ -287,7 +289,8 @@ def _fill(rows: Rows, most: int, fillers: dict[str, _Filler], progress: Progress
             if values is None:
                 if filler.column.role in ("feature", "label"):
                     raise DataError(
-                        f"Column {filler.column.name!r} holds lists, structures or bytes, which cannot be used. Ignore it."
+                        f"Column {filler.column.name!r} holds lists, structures or bytes, which cannot be used. "
+                        "Ignore it."
                     )
                 import pyarrow as pa
 
@@ -296,7 +299,6 @@ def _fill(rows: Rows, most: int, fillers: dict[str, _Filler], progress: Progress
         start += n
     if start != most:
         raise DataError("The file changed while it was read. Read it again.")
-    return start
 
 
 def _check_label(label: ColumnGuess) -> None:
@@ -304,8 +306,9 @@ def _check_label(label: ColumnGuess) -> None:
         raise LabelError(f"The label column {label.name!r} has no values. Choose another label, or none.")
     if label.distinct > MAX_CLASSES:
         raise TooLargeError(
-            f"The label {label.name!r} has {'at least ' if not label.distinct_is_exact else ''}{label.distinct:,} different values, more "
-            f"than {MAX_CLASSES:,}: it looks like a number or an identifier, not a class. Choose another label, or none."
+            f"The label {label.name!r} has {'at least ' if not label.distinct_is_exact else ''}{label.distinct:,} "
+            f"different values, more than {MAX_CLASSES:,}: it looks like a number or an identifier, not a class. "
+            "Choose another label, or none."
         )
 
 
@@ -343,15 +346,12 @@ def _role_notes(
         missing = sum(value is None for value in labels.tolist())
         if missing:
             notes.append(
-                f"{missing:,} row{'s have' if missing > 1 else ' has'} no label: used by the autoencoders, not by the classifier."
+                f"{missing:,} row{'s have' if missing > 1 else ' has'} no label: used by the autoencoders, not by the "
+                "classifier."
             )
         if len({value for value in labels.tolist() if value is not None}) == 1:
             notes.append(f"The label {label.name!r} has one value only, so there is nothing to classify.")
     return notes
-
-
-def _reasons(columns: Sequence[ColumnGuess]) -> str:
-    return ", ".join(f"{column.name!r} {column.reason}" for column in columns[:5] if column.reason)
 
 
 def _unfit(name: str, count: int, what: str, example: str) -> str:

@@ -29,8 +29,8 @@ class RowProblem:
 
     Attributes:
         line: 1-based line of the file where it ends.
-        what: "padded" (too few cells), "cut" (further empty cells), "dropped" (too many cells) or "stray" (a single cell where
-            the table has several).
+        what: "padded" (too few cells), "cut" (further empty cells), "dropped" (too many cells) or "stray" (a single
+            cell where the table has several).
         text: how it begins.
     """
 
@@ -126,7 +126,8 @@ class TextRows:
                 total += len(columns[0])
                 if total > MAX_TABLE_ROWS:
                     raise TooLargeError(
-                        f"{self.source.name} has more than {MAX_TABLE_ROWS:,} rows, the most that are read. Bring fewer."
+                        f"{self.source.name} has more than {MAX_TABLE_ROWS:,} rows, the most that are read. "
+                        "Bring fewer."
                     )
                 if len(columns[0]):
                     yield columns
@@ -260,8 +261,8 @@ def bounded_lines(text: io.TextIOWrapper, name: str) -> Iterator[str]:
     while line := text.readline(MAX_TABLE_LINE):
         if len(line) >= MAX_TABLE_LINE and line[-1] not in "\r\n":
             raise TooLargeError(
-                f"{name} has a line of more than {MAX_TABLE_LINE // MEGABYTE} million characters: it is not a table, or has no line ends. "
-                "Choose another file."
+                f"{name} has a line of more than {MAX_TABLE_LINE // MEGABYTE} million characters: it is not a table, "
+                "or has no line ends. Choose another file."
             )
         if first:
             line, first = line.removeprefix("\ufeff"), False
@@ -293,7 +294,8 @@ def column_names(layout: Layout) -> tuple[tuple[str, ...], tuple[str, ...]]:
     notes = []
     if changed:
         notes.append(
-            f"{changed} column name{'s occur' if changed > 1 else ' occurs'} more than once: the later ones were numbered."
+            f"{changed} column name{'s occur' if changed > 1 else ' occurs'} more than once: the later ones were "
+            "numbered."
         )
     if blank:
         notes.append(f"{blank} column{'s have' if blank > 1 else ' has'} no name: named after the position.")
@@ -333,6 +335,6 @@ def refuse_too_many_columns(name: str, names: tuple[str, ...] | list[str], count
     if len(names) > MAX_TABLE_COLUMNS:
         first = str(names[MAX_TABLE_COLUMNS]) or f"column {MAX_TABLE_COLUMNS + 1}"
         raise TooLargeError(
-            f"{name} has {count or len(names):,} columns, more than {MAX_TABLE_COLUMNS:,}: from {first[:60]!r} on there are "
-            "too many. Keep the columns that matter and bring the table again."
+            f"{name} has {count or len(names):,} columns, more than {MAX_TABLE_COLUMNS:,}: from {first[:60]!r} on "
+            "there are too many. Keep the columns that matter and bring the table again."
         )

@@ -184,7 +184,8 @@ def _refuse_other_formats(name: str, head: bytes) -> None:
     lower = text[:64].lower()
     if lower.startswith((b"<!doctype", b"<html", b"<?xml", b"<head", b"<table", b"<svg", b"<body")):
         raise UnreadableFileError(
-            f"{name} is a web page or XML, not a table: often the download asked for a login. Download the CSV file itself."
+            f"{name} is a web page or XML, not a table: often the download asked for a login. "
+            "Download the CSV file itself."
         )
     if text.startswith((b"{", b"[{", b"[[")) and (
         text[1:].lstrip()[:1] in (b'"', b"{", b"[", b"}", b"]") or b'":' in text
@@ -308,8 +309,8 @@ def scan(source: TableSource, progress: Progress | None = None) -> Scan:
             run = run + len(chunk) if end < 0 else len(chunk) - end
             if run > 4 * MAX_TABLE_LINE + _CHUNK:  # a character takes 4 bytes at most
                 raise TooLargeError(
-                    f"{source.name} has a line of more than {MAX_TABLE_LINE // MEGABYTE} million characters: it is not a table, "
-                    "or has no line ends. Choose another file."
+                    f"{source.name} has a line of more than {MAX_TABLE_LINE // MEGABYTE} million characters: it is not "
+                    "a table, or has no line ends. Choose another file."
                 )
             quotes += chunk.count(b'"')
             if not chunk.isascii():

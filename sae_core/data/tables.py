@@ -83,7 +83,8 @@ class TableOptions:
         dialect: how the text is written; what is None in it is guessed.
         roles: column -> "feature", "label", "ignore" or "identifier".
         kinds: column -> "numeric", "category", "date" or "boolean".
-        guess: what `inspect_table` found in the same file with the same dialect, so that it is not looked through again.
+        guess: what `inspect_table` found in the same file with the same dialect, so that it is not looked through
+            again.
     """
 
     dialect: Dialect | None = None
@@ -128,8 +129,9 @@ def read_table(
         progress: called with a fraction 0..1 and what is being done; may raise to stop.
 
     Returns:
-        A data set of kind "table": numeric columns float64 (in very large tables float32 where that is as good), categories
-        str, dates datetime64[us], booleans nullable. Ignored and identifier columns are in `identifiers`, as text.
+        A data set of kind "table": numeric columns float64 (in very large tables float32 where that is as good),
+        categories str, dates datetime64[us], booleans nullable. Ignored and identifier columns are in `identifiers`,
+        as text.
 
     Raises:
         DataError: the file cannot be used; the message says why and what to do.
@@ -140,16 +142,9 @@ def read_table(
     """
     options = options or TableOptions()
     opened = open_source(source, name)
-    dialect = options.dialect or (options.guess.dialect if options.guess is not None else None) or Dialect()
-    known = options.guess
-    if known is not None and _fits(known, opened, dialect):
-        rows = _rows(opened, dialect, None)
-        if rows.names != tuple(column.name for column in known.columns):
-            known = None
-    else:
-        known = None
-    if known is None:
-        rows, known = _inspect(opened, dialect, options.kinds, _part(progress, 0.0, 0.5))
+    rows, known = _known(opened, options) or _inspect(
+        opened, options.dialect or Dialect(), options.kinds, _part(progress, 0.0, 0.5)
+    )
     names = [column.name for column in known.columns]
     for wanted in (*options.roles, *options.kinds, *([label] if label is not None else [])):
         if wanted not in names:
@@ -159,12 +154,17 @@ def read_table(
     return load(rows, known.rows, columns, known.name, known.notes, _part(progress, 0.5, 1.0))
 
 
-def _fits(guess: TableGuess, source: TableSource, dialect: Dialect) -> bool:
-    if guess.source_size != source.size or (guess.dialect is None) != source.is_parquet:
-        return False
-    return guess.dialect is None or all(
-        value is None or value == getattr(guess.dialect, key) for key, value in dataclasses.asdict(dialect).items()
-    )
+def _known(source: TableSource, options: TableOptions) -> tuple[Rows, TableGuess] | None:
+    """The table opened as it was looked through before, if that was the same file and the same dialect."""
+    guess, given = options.guess, options.dialect or Dialect()
+    if guess is None or guess.source_size != source.size or (guess.dialect is None) != source.is_parquet:
+        return None
+    if guess.dialect is not None:
+        settings = dataclasses.asdict(given).items()
+        if any(value is not None and value != getattr(guess.dialect, key) for key, value in settings):
+            return None
+    rows = _rows(source, guess.dialect or Dialect(), None)
+    return (rows, guess) if rows.names == tuple(column.name for column in guess.columns) else None
 
 
 def _label(label: str | None, roles: Mapping[str, Role]) -> str | None:
@@ -188,7 +188,8 @@ def _decide(column: ColumnGuess, options: TableOptions, label: str | None) -> Co
     if role == "feature" and kind == "text":
         if column.name in options.kinds:
             raise DataError(
-                f"Column {column.name!r}: free text cannot be a feature. Choose the kind category, or ignore the column."
+                f"Column {column.name!r}: free text cannot be a feature. "
+                "Choose the kind category, or ignore the column."
             )
         kind = "category"
     if role not in ("feature", "label", "ignore", "identifier") or kind not in (
@@ -244,7 +245,8 @@ def _rows(source: TableSource, given: Dialect, progress: Progress | None) -> Row
     encoding = given.encoding or guess_encoding(head, found)
     if found.nul_line is not None and not encoding.startswith(("utf-16", "utf-32")):
         raise UnreadableFileError(
-            f"{source.name} has a NUL byte in line {found.nul_line:,}: it is damaged, or not text. Export it again as CSV (UTF-8)."
+            f"{source.name} has a NUL byte in line {found.nul_line:,}: it is damaged, or not text. "
+            "Export it again as CSV (UTF-8)."
         )
     lines = _head_lines(source, encoding)
     refuse_wide_lines(source.name, lines, given)
