@@ -146,10 +146,11 @@ def _stored(run_id: str) -> RunView:
 
 
 def _index_of_last(phases: tuple[Phase, ...], history: tuple[HistoryRow, ...]) -> int:
-    if not history:
+    if not history or not phases:
         return 0
     last = history[-1]
-    return next((phase.index for phase in phases if (phase.kind, phase.level) == (last.phase, last.level)), 0)
+    phase = next((phase for phase in phases if (phase.kind, phase.level) == (last.phase, last.level)), phases[0])
+    return phase.index + (last.epoch >= phase.epochs)
 
 
 def _rate(history: tuple[HistoryRow, ...]) -> float:
@@ -166,8 +167,8 @@ def live_drawing(run: RunView, drawing: StackDrawing) -> StackDrawing:
         now: PartState = (
             "training" if phase.index == run.phase_index and run.state in ("running", "paused") else "trained"
         )
-        if phase.index == run.phase_index and not run.is_active and not run.rows_of(phase):
-            continue
+        if phase.index == run.phase_index and not run.is_active:
+            continue  # it ended in the middle of this one
         if phase.kind == "pretrain":
             encoders[phase.level - 1] = decoders[phase.level - 1] = now
         elif phase.kind in ("joint", "unrolled"):

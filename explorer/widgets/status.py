@@ -75,4 +75,4 @@ def _stored_status(run_id: str) -> None:
     with st.container(border=True, key="status-run", gap=None):
         st.caption("Run")
         st.markdown(f"**{literal(record.name or run_id, 40)}**")
-        st.caption(joined([str(record.state).capitalize(), duration(record.seconds)]))
+        st.caption(joined([str(record.state).capitalize(), duration(record.seconds) if record.seconds else ""]))
