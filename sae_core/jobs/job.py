@@ -263,6 +263,8 @@ class Job:
     def _finish(self, model: TrainedStack) -> None:
         from sae_core.analysis.summary import summarise
 
+        with self._changed:
+            self._message = "All phases are done; the held-out rows are being measured."
         results = summarise(model, self.data)
         if self.run:
             self.run.write_model(model)
