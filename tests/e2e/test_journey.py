@@ -26,14 +26,13 @@ POINTS = """[...document.querySelectorAll('.js-plotly-plot')].flatMap(plot => pl
     .reduce((sum, trace) => sum + trace.x.length, 0)"""
 
 
-def design(explorer: Explorer, units: tuple[int, ...], epochs: int, batch_size: int) -> None:
+def design(explorer: Explorer, units: tuple[int, ...], batch_size: int) -> None:
     """Set the sliders of the Design page; the values survive a look at another page."""
     explorer.go("Design")
     explorer.slide("Number of levels", len(units))
     for level, width in enumerate(units, start=1):
         explorer.slide(f"Units of level {level}", width)
     explorer.slide("Batch size", batch_size)
-    explorer.type_number("Epochs per level", epochs)
     explorer.go("Data")
     explorer.go("Design")
     for level, width in enumerate(units, start=1):
@@ -59,8 +58,9 @@ def run_of(explorer: Explorer) -> str:
     return found.group(1)
 
 
-def train(explorer: Explorer, browser: Browser) -> str:
-    """Start, watch, pause, resume, leave, reload and look from a second tab; the run's id when it has finished."""
+def watch_a_long_training(explorer: Explorer, browser: Browser) -> None:
+    """Start, watch, pause, resume, leave, reload and look from a second tab, then stop."""
+    explorer.type_number("Epochs per level", 5000)
     explorer.go("Train")
     explorer.button("Start training").click()
     expect(explorer.button("Pause")).to_be_enabled()
@@ -81,23 +81,43 @@ def train(explorer: Explorer, browser: Browser) -> str:
     expect(explorer.button("Pause")).to_be_visible()
     wait_until_curves_grow(explorer)
 
-    explorer.go("Design")
+    explorer.go("Data")
     explorer.go("Train")
     assert run_of(explorer) == run
-    second = new_context(browser)
+    expect(explorer.button("Pause")).to_be_visible()
+    look_from_a_second_tab(browser, explorer.url, run)
+
+    explorer.button("Stop").click()
+    expect(explorer.button("Start training")).to_be_enabled()
+    expect(explorer.page.get_by_test_id("stMain").get_by_text("Stopped").first).to_be_visible()
+    assert explorer.failures() == []
+
+
+def look_from_a_second_tab(browser: Browser, url: str, run: str) -> None:
+    """A tab of another profile finds the run by its address, in training."""
+    context = new_context(browser)
     try:
-        other = Explorer(second.new_page(), explorer.url)
+        other = Explorer(context.new_page(), url)
         other.open(f"train?run={run}")
         assert run_of(other) == run
-        expect(other.page.get_by_test_id("stSidebar").get_by_text("Run", exact=True)).to_be_visible()
+        expect(other.button("Pause")).to_be_visible()
+        wait_until_curves_grow(other)
         assert other.failures() == []
     finally:
-        second.close()
+        context.close()
 
+
+def train(explorer: Explorer, epochs: int) -> str:
+    """Train a few epochs to the end; the run's id."""
+    explorer.go("Design")
+    explorer.type_number("Epochs per level", epochs)
+    explorer.go("Train")
+    explorer.button("Start training").click()
+    expect(explorer.button("Start training")).to_be_disabled()
     expect(explorer.button("Start training")).to_be_enabled(timeout=TRAINING)
     expect(explorer.page.get_by_test_id("stMain").get_by_text("Finished").first).to_be_visible()
     assert explorer.failures() == []
-    return run
+    return run_of(explorer)
 
 
 def visit_every_page(explorer: Explorer, run: str) -> None:
@@ -156,8 +176,9 @@ def test_on_mnist(explorer: Explorer, browser: Browser, downloads: Path) -> None
     explorer.open()
     expect(explorer.heading("Data")).to_be_visible()
     expect(explorer.page.get_by_test_id("stSidebar").get_by_text("MNIST")).to_be_visible()
-    design(explorer, (64, 16), epochs=6, batch_size=256)
-    run = train(explorer, browser)
+    design(explorer, (64, 16), batch_size=256)
+    watch_a_long_training(explorer, browser)
+    run = train(explorer, epochs=4)
     visit_every_page(explorer, run)
     lasso_codes(explorer)
     path, frame = exported(explorer, downloads)
@@ -211,8 +232,9 @@ def test_on_own_file(
 ) -> None:
     file = write(downloads / name)
     bring(explorer, file)
-    design(explorer, units, epochs=200, batch_size=16)
-    run = train(explorer, browser)
+    design(explorer, units, batch_size=16)
+    watch_a_long_training(explorer, browser)
+    run = train(explorer, epochs=20)
     visit_every_page(explorer, run)
     lasso_codes(explorer)
     path, frame = exported(explorer, downloads)
