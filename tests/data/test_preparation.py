@@ -121,7 +121,7 @@ def test_arrays_as_scikit_learn_prepares_them(scaling: str, kind: Any) -> None:
     np.testing.assert_allclose(back[rows], x[rows], atol=1e-6)
 
 
-# -- training rows only ------------------------------------------------------------------------------------------------
+# -- training rows only ----------------------------------------------------------------------------------------------
 
 
 def test_held_out_rows_do_not_change_what_is_fitted() -> None:
@@ -146,7 +146,7 @@ def test_indicator_only_where_training_rows_have_missing_cells() -> None:
     assert row["age"].iloc[0] == pytest.approx(train_median, rel=1e-6)
 
 
-# -- and back ------------------------------------------------------------------------------------------------------------
+# -- and back --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("missing", [False, True])
@@ -211,7 +211,7 @@ def test_dates_beyond_the_calendar_are_missing() -> None:
     assert back["d"].isna().tolist() == [False, True, True]
 
 
-# -- what raw rows may be ----------------------------------------------------------------------------------------------
+# -- what raw rows may be --------------------------------------------------------------------------------------------
 
 
 def test_columns_in_any_order_and_further_ones() -> None:
@@ -291,7 +291,7 @@ def test_pictures_in_every_form() -> None:
             fitted.transform(wrong)
     broken = x.copy()
     broken[3, 4] = np.nan
-    with pytest.raises(ShapeError, match="Row 3 .* position 4"):
+    with pytest.raises(ShapeError, match=r"Row 3 .* position 4"):
         fitted.transform(broken)
 
 
@@ -320,7 +320,7 @@ def test_tables_are_prepared_without_a_second_copy() -> None:
     assert peak < 1.6 * prepared.nbytes
 
 
-# -- extremes ------------------------------------------------------------------------------------------------------------
+# -- extremes --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("scaling", [*SCALERS, "none"])
@@ -415,7 +415,7 @@ def test_source_columns_point_at_the_users_columns() -> None:
         assert name.startswith(fitted.feature_names_in[source])
 
 
-# -- limits ----------------------------------------------------------------------------------------------------------------
+# -- limits ----------------------------------------------------------------------------------------------------------
 
 
 def test_limit_of_prepared_features(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -475,7 +475,7 @@ def test_limit_of_numbers() -> None:
     assert fitted.transform(frame)[:4, 1].tolist() == [0, 1, 0, 0]
 
 
-# -- JSON ------------------------------------------------------------------------------------------------------------------
+# -- JSON ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -509,12 +509,15 @@ def change(value: dict[str, Any], path: str, new: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("path", "new"),
     [
-        ("kind", "sound"), ("kind", "images"), ("kind", "arrays"), ("scaling", "auto"), ("scaling", 3), ("columns", []), ("columns", None),
-        ("columns.0.fill", float("nan")), ("columns.0.fill", "3"), ("columns.0.center", float("inf")), ("columns.0.center", None),
-        ("columns.0.scale", 0), ("columns.0.scale", -1.0), ("columns.0.has_indicator", 1), ("columns.0.kind", "text"),
-        ("columns.0.name", 7), ("columns.0.name", "income"), ("columns.2.values", ["a", "a"]), ("columns.2.values", [1]),
-        ("columns.2.values", [f"v{at}" for at in range(51)]), ("columns.5.fill", 2), ("image_shape", [2, 3, 2]), ("image_shape", [0, 1, 1]),
-        ("array", {"center": [0.0], "scale": [1.0], "fill": None}), ("surprise", 1), ("columns.0.surprise", 1), ("names", ["a"]),
+        ("kind", "sound"), ("kind", "images"), ("kind", "arrays"), ("scaling", "auto"), ("scaling", 3),
+        ("columns", []), ("columns", None), ("columns.0.fill", float("nan")), ("columns.0.fill", "3"),
+        ("columns.0.center", float("inf")), ("columns.0.center", None), ("columns.0.scale", 0),
+        ("columns.0.scale", -1.0),
+        ("columns.0.has_indicator", 1), ("columns.0.kind", "text"), ("columns.0.name", 7), ("columns.0.name", "income"),
+        ("columns.2.values", ["a", "a"]), ("columns.2.values", [1]),
+        ("columns.2.values", [f"v{at}" for at in range(51)]),
+        ("columns.5.fill", 2), ("image_shape", [2, 3, 2]), ("image_shape", [0, 1, 1]), ("surprise", 1),
+        ("columns.0.surprise", 1), ("names", ["a"]), ("array", {"center": [0.0], "scale": [1.0], "fill": None}),
     ],
 )  # fmt: skip
 def test_altered_json_is_refused(fitted: Preparation, path: str, new: Any) -> None:
@@ -530,8 +533,11 @@ def test_other_json_is_refused(value: Any) -> None:
 
 @pytest.mark.parametrize(
     ("path", "new"),
-    [("array.center", [0.0]), ("array.scale", None), ("array.scale", [0.0] * 12), ("image_shape", [2, 3, 3]), ("image_shape", None),
-     ("image_shape", [10**9, 10**9, 1]), ("array", None), ("array.center", [float("nan")] * 12)],
+    [
+        ("array.center", [0.0]), ("array.scale", None), ("array.scale", [0.0] * 12), ("image_shape", [2, 3, 3]),
+        ("image_shape", None), ("image_shape", [10**9, 10**9, 1]), ("array", None),
+        ("array.center", [float("nan")] * 12),
+    ],
 )  # fmt: skip
 def test_altered_json_of_pictures_is_refused(path: str, new: Any) -> None:
     x = np.random.default_rng(0).random((30, 12), dtype=np.float32)

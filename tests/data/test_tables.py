@@ -30,7 +30,7 @@ def table(rows: int = 300, seed: int = 0) -> pd.DataFrame:
     )
 
 
-# -- sources -----------------------------------------------------------------------------------------------------------
+# -- sources ---------------------------------------------------------------------------------------------------------
 
 
 def test_every_kind_of_source_gives_the_same(tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ def test_a_folder_is_not_a_table(tmp_path: Path) -> None:
         read_table(tmp_path)
 
 
-# -- labels --------------------------------------------------------------------------------------------------------------
+# -- labels ----------------------------------------------------------------------------------------------------------
 
 
 def test_no_label_unless_asked_for() -> None:
@@ -161,7 +161,7 @@ def test_limit_of_classes() -> None:
         read_table(content(limits.MAX_CLASSES + 1), label="y")
 
 
-# -- what the user decides -------------------------------------------------------------------------------------------------
+# -- what the user decides -------------------------------------------------------------------------------------------
 
 
 def test_roles_and_kinds_are_obeyed() -> None:
@@ -270,7 +270,7 @@ def test_a_file_that_changes_while_it_is_read(tmp_path: Path) -> None:
         read_table(path, options=TableOptions(guess=guess))
 
 
-# -- what is shown ---------------------------------------------------------------------------------------------------------
+# -- what is shown ---------------------------------------------------------------------------------------------------
 
 
 def test_columns_are_described() -> None:
@@ -357,7 +357,7 @@ def test_progress_goes_from_0_to_1_and_may_stop() -> None:
     read_table(PLAIN, progress=lambda fraction, text: seen.append((fraction, text)))
     fractions = [fraction for fraction, _ in seen]
     assert fractions == sorted(fractions)
-    assert 0 <= fractions[0]
+    assert fractions[0] >= 0
     assert fractions[-1] == 1
     assert {text for _, text in seen} == {"Looking through the file", "Looking through the columns", "Reading the rows"}
 
@@ -370,7 +370,7 @@ def test_progress_goes_from_0_to_1_and_may_stop() -> None:
         inspect_table(PLAIN, progress=stop)
 
 
-# -- large tables ------------------------------------------------------------------------------------------------------------
+# -- large tables ----------------------------------------------------------------------------------------------------
 
 
 def test_both_readers_agree_on_a_large_table(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -472,7 +472,7 @@ def test_identifier_columns_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None
     assert "Too large to be shown with each row: 'essay'." in small.notes
 
 
-# -- limits --------------------------------------------------------------------------------------------------------------------
+# -- limits ----------------------------------------------------------------------------------------------------------
 
 
 def test_limit_of_columns() -> None:

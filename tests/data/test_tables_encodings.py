@@ -8,20 +8,22 @@ from sae_core.data.encodings import guess_eight_bit, guess_encoding
 from sae_core.data.table_source import open_source, scan
 
 TEXTS = {
-    "gbk": ["北京", "上海", "广州,正常,异常", "编号,年龄,城市,类别\n北京\n上海", "优秀 良好 及格", "男女", "高 中 低", "张三 李四 王五 赵六"],
+    "gbk": ["北京", "上海", "广州,正常,异常", "编号,年龄,城市,类别\n北京\n上海", "优秀 良好 及格",
+        "男女", "高 中 低", "张三 李四 王五 赵六"],
     "shift_jis": ["さくら", "なまえ,身長,クラス\nさくら1,はい", "東京 大阪 名古屋", "男性 女性", "テスト"],
     "euc_jp": ["さくら はい いいえ", "クラス"],
     "big5": ["臺北高雄學生", "姓名 年齡 性別 男 女", "良好 普通 不良"],
     "euc_kr": ["서울부산", "이름 나이 성별 남자 여자", "서울 부산 대구 인천", "좋음 나쁨"],
     "cp1251": ["Москва", "возраст;город\nМосква;Казань", "да нет", "мужской женский", "Санкт-Петербург"],  # noqa: RUF001
-    "koi8-r": ["Москва", "возраст город Казань"],  # noqa: RUF001
+    "koi8-r": ["Москва", "возраст город Казань"],
     "cp1250": ["Łódź Kraków Wrocław", "příjmení město Plzeň"],
     "cp1252": [
-        "Zürich", "Größe Straße grün weiß", "année température ensoleillé", "à éviter", "São Paulo Brasília", "Malmö Göteborg Ängelholm",
-        "50 µg/m³", "10 °C", "naïve café", "señor niño", "£5 €6", "Übergröße", "“quoted” – text",  # noqa: RUF001
+        "Zürich", "Größe Straße grün weiß", "année température ensoleillé", "à éviter", "São Paulo Brasília",
+        "Malmö Göteborg Ängelholm",
+        "50 µg/m³", "10 °C", "naïve café", "señor niño", "£5 €6", "Übergröße", "“quoted” – text",
     ],
     "cp1253": ["Αθήνα Θεσσαλονίκη", "ναι όχι"],  # noqa: RUF001
-    "cp1254": ["İstanbul şehir ığdır"],
+    "cp1254": ["İstanbul şehir ığdır"],  # noqa: RUF001
 }  # fmt: skip
 
 

