@@ -16,10 +16,12 @@ from sae_core.analysis.projections import LevelMap, Method
 def maps(session: Session, run_id: str, found: Atlas, drawn: list[LevelMap], method: Method) -> None:
     """Colours and selections change without the rest of the page."""
     with guarded():
-        left, right = st.columns([1, 3], vertical_alignment="bottom", gap="medium")
+        with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+            left, right = st.container(width=270), st.container(width="stretch")
         with left:
-            colouring = parts.colour_selector(found.data, parts.errors_if_ready(run_id))
+            option = parts.colour_selector(found.data, found.model.n_levels)
         with right:
+            colouring = parts.colouring_of(run_id, found.data, option)
             parts.show_legend(colouring)
         parts.show_maps(session, found, drawn, colouring, method)
 

@@ -173,27 +173,37 @@ def pixel_errors(errors: ColumnErrors, shape: pictures.ImageShape, units: Sequen
     from plotly.subplots import make_subplots
 
     height, width, channels = shape
-    names = [level_name(level, units[level - 1]) for level in errors.levels]
+    names = [f"Level {level}" for level in errors.levels]
     figure = make_subplots(1, len(names), subplot_titles=names, horizontal_spacing=0.03)
     pixels = errors.values.reshape(len(names), height, width, channels).mean(axis=3)
     for i, picture in enumerate(pixels, start=1):
+        name = level_name(errors.levels[i - 1], units[errors.levels[i - 1] - 1])
         trace: dict[str, Any] = {
             "z": picture,
             "coloraxis": "coloraxis",
-            "hovertemplate": "row %{y}, column %{x} of the picture<br>off by %{z:.3f} on average<extra></extra>",
+            "hovertemplate": "row %{y}, column %{x} of the picture<br>off by %{z:.3f} on average"
+            f"<extra>{name}</extra>",
         }
         figure.add_heatmap(**trace, row=1, col=i)
-        figure.update_xaxes(visible=False, constrain="domain", row=1, col=i)
-        axis = f"x{i}" if i > 1 else "x"
-        figure.update_yaxes(visible=False, autorange="reversed", scaleanchor=axis, constrain="domain", row=1, col=i)
+        bare = {"visible": False, "constrain": "domain", "fixedrange": True, "row": 1, "col": i}
+        figure.update_xaxes(**bare)
+        anchor = f"x{i}" if i > 1 else "x"
+        figure.update_yaxes(autorange="reversed", scaleanchor=anchor, constraintoward="top", **bare)
     figure.update_layout(
-        height=250,
-        margin={"l": 8, "r": 8, "t": 34, "b": 8},
+        height=300,
+        margin={"l": 8, "r": 8, "t": 34, "b": 50},
         dragmode=False,
         coloraxis={
             "colorscale": style.SEQUENTIAL,
             "cmin": 0,
-            "colorbar": {"thickness": 10, "outlinewidth": 0, "title": {"text": "off by (0..1)"}},
+            "colorbar": {
+                "orientation": "h",
+                "thickness": 8,
+                "outlinewidth": 0,
+                "y": 0,
+                "yanchor": "top",
+                "title": {"text": "mean absolute difference (0 to 1)", "side": "bottom", "font": {"size": 11}},
+            },
         },
     )
     figure.update_annotations(font={"size": 12})

@@ -129,7 +129,7 @@ def map_figure(
     x_title = f"{name} 1{share}" if share else f"{name} 1, no unit"
     figure.update_xaxes(title_text=x_title, range=[left, right], **hidden)
     figure.update_yaxes(title_text=f"{name} 2", range=[bottom, top], scaleanchor="x", scaleratio=1, **hidden)
-    figure.update_layout(dragmode="lasso", margin={"l": 4, "r": 4, "t": 34, "b": 4})
+    figure.update_layout(dragmode="lasso", margin={"l": 4, "r": 4, "t": 34, "b": 4}, modebar={"orientation": "v"})
     if colouring.amounts is not None:
         scale = {"colorscale": style.SEQUENTIAL, "cmin": colouring.low, "cmax": colouring.high, "showscale": False}
         figure.update_layout(coloraxis=scale)

@@ -18,9 +18,8 @@ from explorer.session import Selection, Session
 from explorer.tasks import Task, TaskState
 from explorer.widgets.rows import composition, show_rows
 from explorer.widgets.text import count, literal, sentence
-from explorer.widgets.waiting import AT_ONCE, POLL_SECONDS
+from explorer.widgets.waiting import AT_ONCE, POLL_SECONDS, result_of
 from sae_core.analysis.projections import LevelMap, MapSettings, Method
-from sae_core.analysis.reconstruction import RowErrors
 from sae_core.data.dataset import Dataset
 from sae_core.model.trained import TrainedStack
 
@@ -100,11 +99,10 @@ def level_selector(model: TrainedStack) -> list[int]:
     return sorted(chosen) or default
 
 
-def colour_selector(data: Dataset, errors: RowErrors | None) -> Colouring:
-    """What the colours mean: class, error, part of the split, or a column."""
+def colour_selector(data: Dataset, n_levels: int) -> str:
+    """What the colours mean: class, error, part of the split, or a column. For `colouring_of`."""
     options = ["class"] if data.labels is not None and data.classes else []
-    options += [f"error {level}" for level in errors.levels[::-1]] if errors is not None else []
-    options.append("part")
+    options += ["part", *(f"error {level}" for level in range(n_levels, 0, -1))]
     if isinstance(data.features, pd.DataFrame):
         options += [f"column {i}" for i in range(min(data.n_features, MAX_COLUMNS))]
 
@@ -119,21 +117,23 @@ def colour_selector(data: Dataset, errors: RowErrors | None) -> Colouring:
     chosen = st.selectbox(
         "Colour",
         options,
-        key=f"codes-colour-{data.fingerprint[:12]}",
+        key=f"codes-colour-{data.fingerprint[:12]}-{n_levels}",
         format_func=words,
-        width=260,
         persist_state="session",
     )
-    return colouring_of(data, errors, chosen or options[0])
+    return chosen or options[0]
 
 
-def colouring_of(data: Dataset, errors: RowErrors | None, option: str) -> Colouring:
-    """The colouring that an option of `colour_selector` stands for."""
+def colouring_of(run_id: str, data: Dataset, option: str) -> Colouring:
+    """The colouring that an option of `colour_selector` stands for; by class while errors are being computed."""
     kind, _, rest = option.partition(" ")
     names: tuple[object, ...] = data.classes or ("row",)
     groups = data.class_codes if data.classes else np.zeros(len(data), dtype=np.int64)
-    if kind == "error" and errors is not None:
-        return charts.by_amount(f"mean squared error per value, level {rest}", errors.at(int(rest)), names, groups)
+    if kind == "error":
+        errors = result_of(insights.row_errors(run_id), key="codes-errors")
+        if errors is not None:
+            amounts = errors.at(int(rest))
+            return charts.by_amount(f"mean squared error per value, level {rest}", amounts, names, groups)
     if kind == "column" and isinstance(data.features, pd.DataFrame):
         return charts.by_column(data.features.iloc[:, int(rest)], names, groups)
     if kind == "part":
@@ -298,11 +298,3 @@ def sample_note(found: Atlas) -> str:
         f"All {count(n, 'row')}" if m == n else f"{m:,} of {n:,} rows, a sample in which every class keeps its share"
     )
     return style.joined([shown, "each map starts from the one below it, so groups stay where they were"])
-
-
-def errors_if_ready(run_id: str) -> RowErrors | None:
-    """Errors of all rows for colours, once they are known; nobody waits for them."""
-    task = insights.row_errors(run_id)
-    task.join(AT_ONCE / 4)
-    found = task.snapshot().result
-    return found if isinstance(found, RowErrors) else None

@@ -111,7 +111,7 @@ def part_selector(data: Dataset, *, key: str) -> NDArray[np.bool_]:
     names: list[SplitName] = [name for name in ("test", "validation", "train") if len(data.split.rows(name))]
     words = {"test": "Test rows", "validation": "Validation rows", "train": "Training rows", "all": "All rows"}
     name: SplitName | Literal["all"] = st.selectbox(
-        "Of",
+        "From",
         [*names, "all"],
         format_func=lambda name: words[name],
         key=f"{key}-{'-'.join(names)}",
@@ -181,7 +181,7 @@ def _pictures(model: TrainedStack, data: Dataset, errors: RowErrors, shown: Reco
         hover=hover,
         rows=shown.rows.tolist(),
         column_titles=labels_of(data, shown.rows) if data.labels is not None else [f"{row:,}" for row in shown.rows],
-        cell=int(min(92, max(36, 1020 / m))),
+        cell=int(min(80, max(36, 860 / m))),
     )
     st.plotly_chart(
         figure,
@@ -223,7 +223,11 @@ def _table_rows(model: TrainedStack, data: Dataset, shown: Reconstructions, leve
         original = shown.original
         if original.shape[1] > MAX_VALUE_COLUMNS:
             original, frames = original.iloc[:, kept], [(title, frame.iloc[:, kept]) for title, frame in frames]
-        st.dataframe(value_table(original, frames, position or 0), hide_index=True, height=330)
+        st.dataframe(value_table(original, frames, position or 0), hide_index=True, height=_fitting(original.shape[1]))
+
+
+def _fitting(columns: int) -> int | Literal["content"]:
+    return "content" if columns <= 16 else 600
 
 
 def _frame(data: Dataset, features: pd.DataFrame | NDArray[np.float32]) -> pd.DataFrame:

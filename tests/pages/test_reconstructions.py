@@ -66,7 +66,7 @@ def test_every_choice_of_rows(page: AppTest, how: str) -> None:
 
 def test_best_and_worst_differ_and_follow_the_class(page: AppTest, table: Dataset) -> None:
     shown = {}
-    control(page.selectbox, "Of").set_value("all")
+    control(page.selectbox, "From").set_value("all")
     for how in ("best", "worst"):
         control(page.segmented_control, "Rows").set_value(how)
         settled(page.run())
