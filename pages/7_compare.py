@@ -13,16 +13,16 @@ from sae_core.runs.run import RunRecord
 
 def body(session: Session, records: list[RunRecord]) -> None:
     """Table, actions, and the chosen runs side by side."""
-    with guarded():
-        chosen = parts.runs_table(records, session)
+    chosen = parts.runs_table(records, session)
     with guarded():
         parts.actions(session, chosen)
+    colours = parts.run_colours(session, chosen)
     st.subheader("Curves", anchor=False)
     with guarded():
-        parts.curves(chosen)
+        parts.curves(chosen, colours)
     st.subheader("Results by level", anchor=False)
     with guarded():
-        parts.results(chosen)
+        parts.results(chosen, colours)
     st.subheader("Settings", anchor=False)
     with guarded():
         parts.settings(chosen)

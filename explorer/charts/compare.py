@@ -11,7 +11,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from explorer.charts.style import apply_style, colours, escape
+from explorer.charts.style import apply_style, escape
 from sae_core.analysis.comparison import phase_table, phase_title
 
 Axis = Literal["epoch", "step", "seconds"]
@@ -42,11 +42,6 @@ class RunCurve:
     history: pd.DataFrame
 
 
-def run_colours(ids: Sequence[str]) -> dict[str, str]:
-    """A colour for each run, in the order chosen."""
-    return dict(zip(ids, colours(len(ids)), strict=True))
-
-
 def phases(curves: Sequence[RunCurve], kinds: Sequence[str] = ORDER) -> list[tuple[str, int]]:
     """(kind, level) of every phase of these kinds that at least one run has, in the order of training."""
     found = {
@@ -61,6 +56,7 @@ def phases(curves: Sequence[RunCurve], kinds: Sequence[str] = ORDER) -> list[tup
 def overlaid(
     curves: Sequence[RunCurve],
     shown: Sequence[tuple[str, int]],
+    colours: Mapping[str, str],
     *,
     axis: Axis = "epoch",
     measure: Measure = "loss",
@@ -75,6 +71,7 @@ def overlaid(
 
     Args:
         shown: (kind, level) of the phases, from `phases`.
+        colours: by run id.
         axis: counted from the beginning of each phase.
         logarithmic: scale of the loss.
         height: of a row of panels, in pixels.
@@ -88,12 +85,11 @@ def overlaid(
         horizontal_spacing=0.2 / columns,
         vertical_spacing=min(0.3, 90 / (rows * height)),
     )
-    chosen = run_colours([curve.id for curve in curves])
     in_legend: set[str] = set()
     for place, phase in enumerate(shown):
         at = {"row": place // columns + 1, "col": place % columns + 1}
         for curve in curves:
-            for trace in _lines(curve, phase, AXES[axis][0], measure, chosen[curve.id]):
+            for trace in _lines(curve, phase, AXES[axis][0], measure, colours[curve.id]):
                 trace.showlegend = bool(trace.showlegend) and curve.id not in in_legend
                 in_legend |= {curve.id} if trace.showlegend else set()
                 figure.add_trace(trace, **at)
@@ -118,16 +114,21 @@ def overlaid(
 
 
 def levels_compared(
-    curves: Sequence[RunCurve], figures: Mapping[str, Mapping[str, float]], *, y_title: str, share: bool = False
+    curves: Sequence[RunCurve],
+    figures: Mapping[str, Mapping[str, float]],
+    colours: Mapping[str, str],
+    *,
+    y_title: str,
+    share: bool = False,
 ) -> go.Figure:
     """One figure for each level, a line a run.
 
     Args:
         figures: by run id, then by level ("input", "level 1", .., "fine-tuned"), in that order.
+        colours: by run id.
         y_title: the quantity with its unit.
         share: shown as per cent.
     """
-    chosen = run_colours([curve.id for curve in curves])
     form = ".1%" if share else ".4g"
     figure = go.Figure()
     for curve in curves:
@@ -138,7 +139,7 @@ def levels_compared(
             y=list(points.values()),
             mode="lines+markers",
             name=name,
-            line={"color": chosen[curve.id], "width": 2},
+            line={"color": colours[curve.id], "width": 2},
             marker={"size": 8},
             customdata=[[name]] * len(points),
             hovertemplate=f"%{{customdata[0]}}<br>%{{x}}: %{{y:{form}}}<extra></extra>",

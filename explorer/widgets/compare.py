@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -20,7 +22,7 @@ from explorer.charts.compare import (
     overlaid,
     phases,
 )
-from explorer.charts.style import CHART_CONFIG
+from explorer.charts.style import CHART_CONFIG, PALETTE
 from explorer.runview import ACTIVE
 from explorer.session import Session
 from explorer.widgets.text import count, literal
@@ -29,7 +31,8 @@ from sae_core.errors import SaeError
 from sae_core.runs.run import RunRecord
 from sae_core.training.history import history_frame
 
-MOST_CURVES = 10  # runs in one chart: more cannot be told apart
+RENAME, DELETE = "compare-rename", "compare-delete"  # keys of the popovers
+MOST_CURVES = len(PALETTE)  # runs in one chart: more cannot be told apart
 MOST_AT_FIRST = 3  # shown before anything is chosen
 POLL_SECONDS = 2.0
 DIFFERENT = "background-color: rgba(224, 138, 0, 0.22)"  # legible on light and dark
@@ -63,9 +66,16 @@ def runs_table(records: Sequence[RunRecord], session: Session) -> list[RunRecord
     ticked = [record for record in records if record.id in page["chosen"]]
     if ticked:
         return ticked[:MOST_CURVES]
+    return _at_first(records, session)
+
+
+def _at_first(records: Sequence[RunRecord], session: Session) -> list[RunRecord]:
+    """The run in use and the newest ones on its data set; where there are none, the newest of all."""
+    data = session.data
     mine = [record for record in records if record.id == session.run_id]
-    same_data = [record for record in records if not mine or record.dataset_fingerprint == mine[0].dataset_fingerprint]
-    return [*mine, *(record for record in same_data if record not in mine)][:MOST_AT_FIRST]
+    alike = [record for record in records if data is not None and record.dataset_fingerprint == data.fingerprint]
+    others = alike or list(records)
+    return [*mine, *(record for record in others if record not in mine)][:MOST_AT_FIRST]
 
 
 def _table(records: Sequence[RunRecord], current: str | None) -> pd.DataFrame:
@@ -132,15 +142,15 @@ def actions(session: Session, chosen: Sequence[RunRecord]) -> None:
             assert one is not None
             new = repeat(session, one)
             st.switch_page(places.page("train").path, query_params={"run": new})
-        with st.popover("Rename", icon=":material/edit:", disabled=one is None):
+        with st.popover("Rename", icon=":material/edit:", disabled=one is None, key=RENAME, on_change="rerun"):
             if one is not None:
-                _rename(one)
-        with st.popover("Delete", icon=":material/delete:", disabled=not ticked):
+                _rename(session, one)
+        with st.popover("Delete", icon=":material/delete:", disabled=not ticked, key=DELETE, on_change="rerun"):
             _confirm_deletion(session, [record for record in chosen if record.id in ticked])
         st.caption(
             f"{count(len(ticked), 'run')} ticked"
             if ticked
-            else "Nothing is ticked: the newest runs are laid over each other."
+            else "Nothing is ticked: the newest runs on this data set are shown."
         )
 
 
@@ -152,31 +162,41 @@ def repeat(session: Session, record: RunRecord) -> str:
     """
     from sae_core.jobs import start_job
 
-    job = start_job(store.dataset(record.id), record.config, workspace=store.workspace(), name=record.name)
+    taken = [other.name for other in store.workspace().runs()]
+    job = start_job(
+        store.dataset(record.id), record.config, workspace=store.workspace(), name=_next(record.name, taken)
+    )
     session.show_run(job.id)
     return job.id
 
 
-def delete(session: Session, records: Sequence[RunRecord]) -> None:
-    """Remove runs from the workspace; what is kept of them in memory goes, too.
+def rename(session: Session, run_id: str, name: str) -> None:
+    """Give a run another name, and close the popover."""
+    st.session_state[RENAME] = False
+    try:
+        store.run(run_id).rename(name)
+    except SaeError as error:
+        session.notices.append(str(error))
 
-    Raises:
-        StorageError: one could not be removed.
-    """
-    for record in records:
-        store.run(record.id).delete()
-        store.forget(record.id)
-        if session.run_id == record.id:
+
+def delete(session: Session, run_ids: Sequence[str]) -> None:
+    """Remove runs from the workspace and from memory, and close the popover."""
+    st.session_state[DELETE] = False
+    for run_id in run_ids:
+        try:
+            store.run(run_id).delete()
+        except SaeError as error:
+            session.notices.append(str(error))
+            continue
+        store.forget(run_id)
+        if session.run_id == run_id:
             session.run_id = None
     session.page("compare")["chosen"] = []
 
 
-def _rename(record: RunRecord) -> None:
-    with st.form(f"rename-{record.id}", border=False):
-        name = st.text_input("Name", record.name, max_chars=200, key=f"name-{record.id}")
-        if st.form_submit_button("Save", type="primary"):
-            store.run(record.id).rename(name)
-            st.rerun()
+def _rename(session: Session, record: RunRecord) -> None:
+    name = st.text_input("Name", record.name, key=f"name-{record.id}-{record.name}")
+    st.button("Save", type="primary", on_click=rename, args=(session, record.id, name))
 
 
 def _confirm_deletion(session: Session, records: Sequence[RunRecord]) -> None:
@@ -187,12 +207,36 @@ def _confirm_deletion(session: Session, records: Sequence[RunRecord]) -> None:
     names = ", ".join(f"**{literal(record.name or record.id)}**" for record in records[:5])
     more = f" and {len(records) - 5} more" if len(records) > 5 else ""
     st.markdown(f"Delete {names}{more}? Weights and curves are gone for good; the data set stays.")
-    if st.button(f"Delete {count(len(records), 'run')}", type="primary", icon=":material/delete_forever:"):
-        delete(session, records)
-        st.rerun()
+    st.button(
+        f"Delete {count(len(records), 'run')}",
+        type="primary",
+        icon=":material/delete_forever:",
+        on_click=delete,
+        args=(session, [record.id for record in records]),
+    )
 
 
-def curves(chosen: Sequence[RunRecord]) -> None:
+def _next(name: str, taken: Sequence[str]) -> str:
+    """The name of a repetition: with the next free number.
+
+    >>> _next("first", ["first"]), _next("first (2)", ["first", "first (2)"])
+    ('first (2)', 'first (3)')
+    """
+    stem = re.sub(r" \(\d+\)$", "", name)
+    return next(f"{stem} ({number})" for number in itertools.count(2) if f"{stem} ({number})" not in taken)
+
+
+def run_colours(session: Session, chosen: Sequence[RunRecord]) -> dict[str, str]:
+    """A colour for each chosen run; those that were chosen before keep theirs."""
+    page = session.page("compare")
+    ids = [record.id for record in chosen]
+    kept = {run_id: colour for run_id, colour in page.get("colours", {}).items() if run_id in ids}
+    free = (colour for colour in PALETTE if colour not in kept.values())
+    page["colours"] = kept | {run_id: next(free) for run_id in ids if run_id not in kept}
+    return dict(page["colours"])
+
+
+def curves(chosen: Sequence[RunRecord], colours: Mapping[str, str]) -> None:
     """The chosen runs laid over each other, phase by phase."""
     drawn = [
         RunCurve(record.id, _legend_name(record, chosen), history_frame(store.history(record.id))) for record in chosen
@@ -218,12 +262,12 @@ def curves(chosen: Sequence[RunRecord]) -> None:
         kinds, measure = VIEWS[str(view)]
         logarithmic = measure == "loss" and st.toggle("Logarithmic", key="compare-log", persist_state="session")
     shown = phases(drawn, kinds)
-    figure = overlaid(drawn, shown, axis=cast(Axis, axis), measure=measure, logarithmic=logarithmic)
+    figure = overlaid(drawn, shown, colours, axis=cast(Axis, axis), measure=measure, logarithmic=logarithmic)
     st.plotly_chart(figure, width="stretch", key="compare-curves", theme="streamlit", config=CHART_CONFIG)
     st.caption("Validation solid, training dotted. A click on a run in the legend hides it everywhere.")
 
 
-def results(chosen: Sequence[RunRecord]) -> None:
+def results(chosen: Sequence[RunRecord], colours: Mapping[str, str]) -> None:
     """What each level keeps and separates, a line a run."""
     curves = [RunCurve(record.id, _legend_name(record, chosen), pd.DataFrame()) for record in chosen]
     errors = {record.id: _errors(record) for record in chosen}
@@ -238,7 +282,7 @@ def results(chosen: Sequence[RunRecord]) -> None:
     for column, (title, values, share) in zip(st.columns(len(figures), gap="medium"), figures, strict=True):
         with column:
             st.markdown("What a softmax on each level gets right" if share else "What each level loses of the input")
-            figure = levels_compared(curves, values, y_title=title, share=share)
+            figure = levels_compared(curves, values, colours, y_title=title, share=share)
             st.plotly_chart(
                 figure, width="stretch", key=f"compare-levels-{share}", theme="streamlit", config=CHART_CONFIG
             )
