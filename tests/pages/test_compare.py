@@ -15,7 +15,6 @@ from sae_core import jobs
 from sae_core.config import StackConfig
 from sae_core.data.dataset import Dataset
 from sae_core.errors import StorageError
-from sae_core.jobs.registry import registry
 from sae_core.runs.run import Run
 from tests.pages.conftest import OpenPage, press, seen
 from tests.pages.hostile import hostile_table
@@ -233,7 +232,7 @@ def test_runs_on_different_data_are_said_to_be(
 def test_a_damaged_history_is_one_clear_message(
     open_page: OpenPage, two_runs: tuple[str, str], table: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(registry, "find", lambda _: None)  # as after a restart
+    monkeypatch.setattr(jobs, "find_job", lambda _: None)  # as after a restart
     (store.run(two_runs[0]).folder / "history.jsonl").write_text("not json\nat all\n")
     app = tick(open_page("compare", data=table), 1)
     assert not app.exception
