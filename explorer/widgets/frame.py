@@ -73,9 +73,11 @@ def empty_state(message: str, *, link: str, label: str, icon: str = ":material/a
         message: markdown of our own; names of the user's go through `literal` first.
         link: address of the page to go to, e.g. "train".
     """
-    with st.container(border=True, key=f"empty-{link}"):
-        st.markdown(message)
-        page_link(link, label=label, icon=icon)
+    with st.container(border=True, key=f"empty-{link}", horizontal_alignment="center", gap="medium"):
+        st.space("small")
+        st.markdown(message, text_alignment="center", width="content")
+        next_step(link, label=label, icon=icon)
+        st.space("small")
 
 
 def next_step(address: str, *, label: str, icon: str = ":material/arrow_forward:", primary: bool = True) -> None:
@@ -107,9 +109,9 @@ def _stop_without(session: Session, needs: Needs) -> None:
         return
     if session.run_id is None:
         empty_state(
-            f"Nothing has been trained on **{literal(session.data.name)}** yet. A stack is chosen: start it.",
+            f"Nothing has been trained on **{literal(session.data.name)}** yet. A stack is chosen already.",
             link="train",
-            label="Go to Train",
+            label="Train it",
         )
         st.stop()
     if needs == "run":
