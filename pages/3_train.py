@@ -64,6 +64,9 @@ with guarded():
         waiting(session, data)
     else:
         parts.outcome(run)
+        if not run.is_active:
+            parts.changed_design(session, run_config(run.id))
+            parts.results(run)
         show(session, run)
         if not run.is_active:
             next_step("reconstructions", label="Look at the reconstructions")

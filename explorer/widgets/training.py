@@ -8,11 +8,13 @@ from explorer import store
 from explorer.charts.style import duration, joined, number
 from explorer.runview import RunView
 from explorer.session import Session
-from explorer.widgets.text import literal, sentence
+from explorer.widgets.text import count, literal, sentence
+from sae_core.config import StackConfig
 from sae_core.errors import SaeError
 from sae_core.training.events import Phase
 
 POLL_SECONDS = 0.6
+MOST_METRICS = 4
 
 
 def controls(session: Session, run: RunView | None) -> None:
@@ -130,6 +132,31 @@ def outcome(run: RunView) -> None:
         show(f"{words} {advice}", icon=":material/info:")
     elif run.message:
         st.info(sentence(run.message), icon=":material/info:")
+
+
+def results(run: RunView) -> None:
+    """The figures of a finished run, on rows that it never saw."""
+    if run.state != "finished":
+        return
+    found = store.run(run.id).record.results
+    rows = f"On {count(int(found.get('rows', 0)), 'held-out row')}"
+    with st.container(horizontal=True, gap="large"):
+        if "test_accuracy" in found:
+            st.metric(
+                "Accuracy", f"{found['test_accuracy']:.1%}", width="content", help=f"{rows}, by the final classifier."
+            )
+        for level, error in list(enumerate(found.get("reconstruction_error", []), start=1))[:MOST_METRICS]:
+            words = f"{rows}: mean squared error of each prepared value, decoded from level {level} down to the input."
+            st.metric(f"Error of level {level}", number(error), width="content", help=words)
+
+
+def changed_design(session: Session, config: StackConfig) -> None:
+    """Say so where the design is not the one of the run that is shown."""
+    if session.config != config:
+        units = "-".join(str(width) for width in session.config.units)
+        st.caption(
+            f":material/edit: The design has changed since this run. Start training trains the new one, {units}."
+        )
 
 
 def phase_list(run: RunView) -> None:

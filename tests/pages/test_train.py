@@ -84,8 +84,19 @@ def test_a_finished_run(
     app = open_page("train", data=data, config=config, run_id=trained(data))
     assert "Finished" in [bar.text for bar in app.get("progress")] or "Finished" in str(app.get("progress"))
     assert {"Start training", "Look at the reconstructions"} <= labels(app)
+    shown = {metric.label for metric in app.metric}
+    assert {"Error of level 1", "Error of level 2"} <= shown
+    assert ("Accuracy" in shown) == data.has_labels
+    assert "design has changed" not in seen(app)
     assert not app.error
     assert not app.exception
+
+
+def test_a_design_that_changed_since_is_said_so(
+    open_page: OpenPage, table: Dataset, trained: Trained, config: StackConfig
+) -> None:
+    app = open_page("train", data=table, config=config.replace(epochs=3), run_id=trained(table))
+    assert "design has changed" in seen(app)
 
 
 def test_another_page_and_back_finds_the_run(open_page: OpenPage, table: Dataset, endless: StackConfig) -> None:
