@@ -14,7 +14,7 @@ from sae_core.limits import LARGEST_NUMBER, MAX_TRACKED_VALUES
 HISTOGRAM_BINS = 20
 _SAMPLE = 4096  # numbers that the histogram is drawn from; fewer in wide tables
 _SAMPLED_CELLS = 2_000_000  # of all columns together
-_TRACKED_CELLS = 4_000_000  # different values tracked in all columns of a wide table together
+_TRACKED_CELLS = 1_000_000  # different values tracked in all columns of a wide table together
 
 
 def _text_bytes(values: Any) -> int:

@@ -62,8 +62,9 @@ class ParquetRows:
         strings = [self.schema.field(at).name for at in usable if _is_text(self.schema.field(at).type)]
         try:
             with self.source.seekable() as raw:
-                # Only what can be used is decoded: lists and bytes may expand to any size.
-                for batch in pq.ParquetFile(raw, read_dictionary=strings).iter_batches(batch_size=size, columns=wanted):
+                # Read in pieces, not a row group at once; only what can be used: lists and bytes may expand to any size.
+                file = pq.ParquetFile(raw, read_dictionary=strings, pre_buffer=False, buffer_size=MEGABYTE)
+                for batch in file.iter_batches(batch_size=size, columns=wanted):
                     if batch.num_columns != len(usable):
                         raise ValueError("column names occur more than once")
                     text_of_batch = sum(self._text_bytes(column) for column in batch.columns)
