@@ -62,7 +62,7 @@ class ParquetRows:
         strings = [self.schema.field(at).name for at in usable if _is_text(self.schema.field(at).type)]
         try:
             with self.source.seekable() as raw:
-                # Read in pieces, not a row group at once; only what can be used: lists and bytes may expand to any size.
+                # In pieces, not a row group at once; only what can be used: lists and bytes may expand to any size.
                 file = pq.ParquetFile(raw, read_dictionary=strings, pre_buffer=False, buffer_size=MEGABYTE)
                 for batch in file.iter_batches(batch_size=size, columns=wanted):
                     if batch.num_columns != len(usable):
