@@ -47,7 +47,9 @@ def onnx_card(run_id: str, model: TrainedStack) -> None:
     with st.expander("How to use it", icon=":material/help:"):
         st.markdown(_onnx_inputs(model))
         st.code(
-            _onnx_example(model, cast(OnnxOutput, output), ready.name if ready else request.name), language="python"
+            _onnx_example(model, cast(OnnxOutput, output), ready.name if ready else request.name),
+            language="python",
+            wrap_lines=True,
         )
 
 
@@ -65,11 +67,13 @@ def bundle_card(run_id: str, model: TrainedStack) -> None:
         st.code(
             f"pip install numpy safetensors\npython {folder}/predict.py rows.csv --level 1 -o codes.csv",
             language="bash",
+            wrap_lines=True,
         )
         st.markdown("With this library, and with exactly the same results as here:")
         st.code(
             f'import sae_core as sae\n\nmodel = sae.load_model("{folder}")\ncodes = model.encode(rows, level=1)',
             language="python",
+            wrap_lines=True,
         )
 
 
@@ -83,16 +87,18 @@ def codes_card(run_id: str, model: TrainedStack, data: Dataset) -> None:
         tuned = _tuned("export-codes-tuned", model) if level else False
     at_once = exports.codes_are_small(run_id, level)
     forms = (("csv", "CSV", "text/csv"), ("parquet", "Parquet", "application/vnd.apache.parquet"))
-    for column, (form, label, mime) in zip(st.columns(2), forms, strict=True):
-        request = exports.codes(run_id, cast(exports.Codes, form), level, fine_tuned=tuned)
-        with column:
-            offer(request, f"Download {label}", key=form, mime=mime, at_once=at_once)
+    with st.container(horizontal=True):  # below each other where there is no room
+        for form, label, mime in forms:
+            request = exports.codes(run_id, cast(exports.Codes, form), level, fine_tuned=tuned)
+            with st.container(width=228):
+                offer(request, f"Download {label}", key=form, mime=mime, at_once=at_once)
     with st.expander("How to use it", icon=":material/help:"):
         name = exports.codes(run_id, "parquet", level, fine_tuned=tuned).name
         st.code(
             f'import pandas as pd\n\ntable = pd.read_parquet("{name}")\n'
             'codes = table.filter(like="code_").to_numpy()  # one row for each row of the data set',
             language="python",
+            wrap_lines=True,
         )
         st.markdown(
             "In the CSV file, text that a spreadsheet would run as a formula has an apostrophe in front. Parquet keeps "
@@ -115,7 +121,7 @@ def script_card(model: TrainedStack) -> None:
     )
     st.caption(f"{len(text.encode()):,} bytes")
     with st.expander("Read it", icon=":material/code:"):
-        st.code(text, language="python")
+        st.code(text, language="python", wrap_lines=True)
 
 
 def offer(request: Request, label: str, *, key: str, mime: str, at_once: bool = True) -> ReadyFile | None:
