@@ -19,6 +19,8 @@ from sae_core.errors import ConfigError
 from sae_core.limits import MEGABYTE
 from sae_core.training import plan as plans
 
+MOST_WARNINGS = 3
+
 
 def toolbar(session: Session) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -80,8 +82,13 @@ def drawing(session: Session, data: Dataset) -> None:
     )
     with guarded():
         plans.check(data, config, preparation)
-    for warning in plans.warnings(data, config, preparation.n_inputs):
-        st.warning(sentence(warning), icon=":material/lightbulb:")
+    found = plans.warnings(data, config, preparation.n_inputs)
+    if found:
+        lines = [sentence(warning) for warning in found[:MOST_WARNINGS]]
+        more = len(found) - MOST_WARNINGS
+        st.warning(
+            "\n\n".join([*lines, f"And {more:,} more of the kind."] if more > 0 else lines), icon=":material/lightbulb:"
+        )
 
 
 session = begin_page("Design", intro="How many levels, how wide, and how each one learns.", needs="data")

@@ -164,7 +164,8 @@ def _code(canvas: _Canvas, drawing: StackDrawing, level: int, tall: float) -> No
     points = _trapezium(level - BAR, level + BAR, TOP, tall, tall)
     canvas.shape(points, colour, strength, f"<b>{name}</b><br>{width:,} values for each row")
     canvas.label(level, TOP + tall + 0.1, f"<b>{width:,}</b>")
-    canvas.label(level, TOP - tall - 0.12, f"level {level}" if level else "input", faint=True)
+    word = "level " if drawing.depth <= MOST_WITH_NUMBERS else ""
+    canvas.label(level, TOP - tall - 0.12, f"{word}{level}" if level else "input", faint=True)
 
 
 def _classifier(canvas: _Canvas, drawing: StackDrawing, tall: float) -> None:
