@@ -6,8 +6,10 @@ session, so work is never done twice. Functions must not call Streamlit.
 
 from __future__ import annotations
 
+import atexit
 import logging
 import threading
+import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
@@ -17,6 +19,8 @@ from typing import Any
 from sae_core.errors import CancelledError, SaeError
 
 MAX_WORKERS = 2  # beside one training; more would only slow each other down
+THREAD_NAME = "explorer-task"
+END_PATIENCE = 5.0  # seconds that the end of the program waits for tasks
 MAX_KEPT = 48  # finished tasks whose results stay in memory
 
 log = logging.getLogger(__name__)
@@ -162,7 +166,7 @@ def submit(key: Key, function: Callable[[Progress], Any], *, text: str = "Waitin
         _forget_oldest()
         if _workers < MAX_WORKERS:
             _workers += 1
-            threading.Thread(target=_work, name="explorer-task", daemon=True).start()
+            threading.Thread(target=_work, name=THREAD_NAME, daemon=True).start()
     return task
 
 
@@ -184,6 +188,23 @@ def forget(key: Key) -> None:
     cancel(key)
     with _lock:
         _tasks.pop(key, None)
+
+
+def stop_all(patience: float = END_PATIENCE) -> None:
+    """Cancel everything and wait a little: a thread that is cut off inside a native library aborts the process."""
+    with _lock:
+        tasks, waiting = list(_tasks.values()), list(_queue)
+        _queue.clear()
+    for task in tasks:
+        task.cancel()
+    for task in waiting:
+        task._set(TaskState.CANCELLED)
+    end = time.monotonic() + patience
+    for thread in [thread for thread in threading.enumerate() if thread.name == THREAD_NAME]:
+        thread.join(max(0.0, end - time.monotonic()))
+
+
+atexit.register(stop_all)
 
 
 def _is_void(task: Task, retry: bool) -> bool:

@@ -118,6 +118,20 @@ def test_results_are_bounded() -> None:
 def test_workers_end_when_there_is_nothing_to_do(key: tuple[str, int]) -> None:
     task = tasks.submit(key, lambda progress: None)
     assert task.join(WAIT)
-    for thread in [thread for thread in threading.enumerate() if thread.name == "explorer-task"]:
+    for thread in [thread for thread in threading.enumerate() if thread.name == tasks.THREAD_NAME]:
         thread.join(WAIT)
         assert not thread.is_alive()
+
+
+def test_the_end_of_the_program_cancels_what_runs_and_what_waits() -> None:
+    begun = threading.Event()
+
+    def work(progress: Progress) -> None:
+        begun.set()
+        while True:
+            progress()
+
+    running = [tasks.submit(("end", next(_numbers)), work) for _ in range(tasks.MAX_WORKERS + 1)]
+    assert begun.wait(WAIT)
+    tasks.stop_all(patience=WAIT)
+    assert {task.snapshot().state for task in running} == {TaskState.CANCELLED}
