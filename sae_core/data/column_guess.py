@@ -21,7 +21,7 @@ _ID_NAME = re.compile(
     re.IGNORECASE,
 )
 # "id", "user_id", "userId", but not "paid".
-_CAMEL_ID = re.compile(r"(.*[ _.-])?([iI][dD]s?)|.*[a-z0-9](Id|ID|Uuid|UUID)")
+_CAMEL_ID = re.compile(r"(.*[ _.-])?([iI][dD]s?)|[A-Z]{1,2}ID|.*[a-z0-9](Id|ID|Uuid|UUID)")
 _CODE_NAME = re.compile(
     r"(.*[ _.-])?(zip|zip ?code|postcode|postal ?code|plz|phone|telephone|tel|fax|ssn|isbn|ean|upc|sku|barcode)",
     re.IGNORECASE,
@@ -187,6 +187,15 @@ def _guess_role(found: ColumnSummary, kind: GuessedKind, position: int, n_column
             return "identifier", "counts the rows"
         if found.name in ("column 1", "row") and position == 0 and found.has_header and found.whole and unique:
             return "identifier", "has no name and is different in every row"
+        without_name = position == 0 and not found.has_header
+        if (
+            without_name
+            and found.whole
+            and found.distinct_share > 0.9
+            and found.rows >= 50
+            and found.high > 100 * found.rows
+        ):
+            return "identifier", "whole numbers in the first column, different in (nearly) every row"
         if named and found.whole and unique and found.rows >= 10:
             return "identifier", "is named like an identifier and different in every row"
         if _CAMEL_ID.fullmatch(found.name) and found.whole and (not exact or distinct > MAX_CATEGORIES):
@@ -247,20 +256,17 @@ def guess_label(columns: Sequence[ColumnGuess], rows: int, has_header: bool = Tr
             return by_name[name].name
     usable = [column for column in columns if column.role == "feature"]
     last, first = usable[-1], usable[0]
-    if last in fit and _few(last, rows):
-        return last.name
-    if has_header:
-        return None
-    if (
-        first in fit
-        and _few(first, rows)
-        and first.kind in ("category", "boolean")
-        and any(c.kind == "numeric" for c in usable)
-    ):
+    if not has_header and first in fit and _stands_out(first, usable[1:], rows):
         return first.name
-    if first in fit and first.kind == "numeric" and first.distinct <= 10 and rows >= 30 and _all_fractions(usable[1:]):
-        return first.name
-    return None
+    return last.name if last in fit and _few(last, rows) else None
+
+
+def _stands_out(first: ColumnGuess, others: Sequence[ColumnGuess], rows: int) -> bool:
+    """Whether the first column has few values and the others are numbers: the classes of many UCI files."""
+    if first.kind in ("category", "boolean"):
+        return _few(first, rows) and all(column.kind == "numeric" for column in others)
+    many = sum(column.kind == "numeric" and column.distinct > 10 for column in others)
+    return first.distinct <= 10 and rows >= 30 and many > len(others) / 2 and others[-1].distinct > 10
 
 
 def _could_be_label(column: ColumnGuess, rows: int) -> bool:
@@ -280,8 +286,3 @@ def _few(column: ColumnGuess, rows: int) -> bool:
     if column.kind == "numeric":
         return column.distinct <= 10 and column.distinct <= rows / 5
     return column.distinct <= min(30, max(2, rows / 3))
-
-
-def _all_fractions(columns: Sequence[ColumnGuess]) -> bool:
-    """Whether most of the other columns are numbers with many values: the first one stands out."""
-    return sum(column.kind == "numeric" and column.distinct > 10 for column in columns) > len(columns) / 2

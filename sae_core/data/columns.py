@@ -33,7 +33,6 @@ class ColumnSummary:
     Attributes:
         rows, empty: cells, and empty ones among them.
         words: how often each different text occurs; None once there are more than `limits.MAX_TRACKED_VALUES`.
-        rows_tracked: rows seen while `words` were tracked.
         numbers, infinite, bad_numbers: cells that are finite numbers, infinite or beyond `LARGEST_NUMBER`, or neither
             numbers nor words for "missing".
         low, high, mean, variance: of the finite numbers.
@@ -49,7 +48,8 @@ class ColumnSummary:
         self.name, self.has_header, self._dialect, self._day_first = name, dialect.header, dialect, day_first
         self._most_words = min(MAX_TRACKED_VALUES, max(200, _TRACKED_CELLS // n_columns))
         self._sample_size = min(_SAMPLE, max(128, _SAMPLED_CELLS // n_columns))
-        self.rows = self.empty = self.text_bytes = self.rows_tracked = 0
+        self.rows = self.empty = self.text_bytes = 0
+        self._seen = self._filled_tracked = 0  # different words, and filled cells, while they were tracked
         self.words: dict[str, int] | None = {}
         self.is_typed = self.is_unsupported = self.codes = False
         self.numbers = self.infinite = self.bad_numbers = 0
@@ -100,27 +100,17 @@ class ColumnSummary:
 
         if self.words is None:
             return
-        self.rows_tracked += rows
+        self._filled_tracked += rows - values.null_count
         counted = pc.value_counts(values)
-        found = counted.field("values")
-        if len(found) > self._most_words:
-            self._look_for_codes(found)
-            self.words = None
-            return
-        texts = found.cast(pa.string()).to_pylist()
+        texts = counted.field("values").cast(pa.string()).to_pylist()
         for word, count in zip(texts, counted.field("counts").to_pylist(), strict=True):
             if word is not None:
                 self.words[word] = self.words.get(word, 0) + count
-        self.codes = self.codes or any(cells.is_code(word) for word in texts if word is not None)
-        if len(self.words) > self._most_words:
+        if pa.types.is_string(values.type):
+            self.codes = self.codes or any(cells.is_code(word) for word in texts if word is not None)
+        self._seen = len(self.words)
+        if self._seen > self._most_words:
             self.words = None
-
-    def _look_for_codes(self, found: Any) -> None:
-        import pyarrow as pa
-        import pyarrow.compute as pc
-
-        if pa.types.is_string(found.type):
-            self.codes = self.codes or bool(pc.any(pc.match_substring_regex(found, r"^0\d+$")).as_py())
 
     def _feed_numbers(self, numbers: NDArray[np.float64]) -> None:
         finite = numbers[np.abs(numbers) <= LARGEST_NUMBER]
@@ -196,15 +186,12 @@ class ColumnSummary:
     @property
     def distinct(self) -> tuple[int, bool]:
         """Different texts that are not empty, and whether that is exact (otherwise there are at least so many)."""
-        return (len(self.words), True) if self.words is not None else (self._most_words, False)
+        return self._seen, self.words is not None
 
     @property
     def distinct_share(self) -> float:
         """Different values for each filled cell, 0..1, over the rows in which they were tracked."""
-        filled = self.rows - self.empty
-        if self.words is not None:
-            return len(self.words) / filled if filled else 0.0
-        return min(1.0, self._most_words / max(1, self.rows_tracked * (filled / self.rows)))
+        return self._seen / self._filled_tracked if self._filled_tracked else 0.0
 
     def histogram(self) -> tuple[int, ...]:
         """Counts in equal bins from `low` to `high`, of an even sample of the rows; empty without numbers."""

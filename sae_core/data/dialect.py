@@ -125,6 +125,7 @@ def guess_delimiter(lines: list[str], quote: str) -> str:
     """The candidate that splits the lines most evenly into plausible cells; "," where none splits them at all."""
     sample = lines[:SAMPLE_ROWS]
     best, best_score = ",", 0.0
+    even: dict[str, bool] = {}
     for rank, delimiter in enumerate(DELIMITERS):
         if sum(delimiter in line or (delimiter == " " and "\t" in line) for line in sample) < max(1, len(sample) // 4):
             continue
@@ -133,7 +134,10 @@ def guess_delimiter(lines: list[str], quote: str) -> str:
             continue  # names and sentences are not tables
         if delimiter == ":" and any(re.search(r"\d:\d\d", line) for line in sample):
             continue  # times of day
+        even[delimiter] = len({len(row) for _, row in rows}) == 1
         score = _evenness(rows, delimiter) * (1 - 0.01 * rank) * (0.8 if delimiter in " :" else 1.0)
+        if delimiter == " " and even[" "] and best == "\t" and not even["\t"]:
+            return " "  # columns aligned by several tabs
         if score > best_score + 1e-9:
             best, best_score = delimiter, score
     return best

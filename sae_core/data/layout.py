@@ -159,7 +159,7 @@ def guess_header(rows: Sequence[Row], lines: Sequence[str] = (), delimiter: str 
         return not all(_is_value(name) for name in names if name) or not any(names)
     if _only_header_is_quoted(lines, len(first), delimiter):
         return True
-    if _counts_up(names):
+    if _counts_up(names, body):
         return True
     evidence = sum(_evidence(name, at, body) for at, name in enumerate(names))
     return evidence > 0 or (evidence == 0 and not any(_is_value(name) for name in names if name))
@@ -195,17 +195,20 @@ def _only_header_is_quoted(lines: Sequence[str], width: int, delimiter: str) -> 
     return quotes[0] == 2 * width and max(quotes[1:]) < 2 * width
 
 
-def _counts_up(names: Sequence[str]) -> bool:
-    """Names that are 0, 1, 2 ... or 1940, 1945, 1950 ..., after one that is no number or blank: a header of numbers."""
-    with_corner = bool(names) and number(names[0]) is None
-    rest = names[1:] if with_corner else names
-    values = [number(name) for name in rest]
-    if len(rest) < (3 if with_corner else 4) or any(value is None for value in values):
+def _counts_up(names: Sequence[str], body: Sequence[Row]) -> bool:
+    """Names that are 0, 1, 2 ..., or words and then 1940, 1945, 1950 ...: a header of numbers.
+
+    Values that happen to count up are found again below; such names are not.
+    """
+    words = next((at for at, name in enumerate(names) if number(name) is not None), len(names))
+    values = [number(name) for name in names[words:]]
+    if len(values) < (3 if words else 4) or any(value is None for value in values):
         return False
-    steps = [round(b - a, 6) for a, b in pairwise(values) if a is not None and b is not None]
-    if with_corner:
-        return steps[0] > 0 and len(set(steps)) == 1
-    return set(steps) == {1} and values[0] in (0, 1)
+    steps = {round(b - a, 6) for a, b in pairwise(values) if a is not None and b is not None}
+    if len(steps) > 1 or min(steps) <= 0 or (not words and (steps != {1} or values[0] not in (0, 1))):
+        return False
+    again = sum(any(row[at].strip() == names[at] for row in body if at < len(row)) for at in range(words, len(names)))
+    return again <= 0.2 * len(values)
 
 
 def is_orange(rows: Sequence[Row]) -> bool:

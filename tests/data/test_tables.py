@@ -544,7 +544,7 @@ def test_limit_of_tracked_values() -> None:
     exact = inspect_table(content(limits.MAX_TRACKED_VALUES)).columns[0]
     assert (exact.distinct, exact.distinct_is_exact) == (limits.MAX_TRACKED_VALUES, True)
     more = inspect_table(content(limits.MAX_TRACKED_VALUES + 1)).columns[0]
-    assert (more.distinct, more.distinct_is_exact) == (limits.MAX_TRACKED_VALUES, False)
+    assert (more.distinct, more.distinct_is_exact) == (limits.MAX_TRACKED_VALUES + 1, False)
     assert more.role == "identifier"
 
 

@@ -711,6 +711,91 @@ def single_quotes_and_blanks() -> Shape:
 
 
 @shape
+def uci_wdbc() -> Shape:
+    """No header, an identifier without a name, then the class."""
+    random = rng()
+    lines = [
+        f"{random.integers(10**6, 10**8)},{'MB'[at % 2]},"
+        + ",".join(f"{value:.3f}" for value in random.normal(9, 2, 4))
+        for at in range(ROWS)
+    ]
+    columns = ("column 1 i n", "column 2 f c", *(f"column {at} f n" for at in range(3, 7)))
+    return Shape("\n".join(lines).encode(), columns, "column 2", dialect={"header": False})
+
+
+@shape
+def uci_balance_scale() -> Shape:
+    """No header, the class first, and a last column with few values as well."""
+    random = rng()
+    lines = [f"{'LBR'[at % 3]}," + ",".join(map(str, random.integers(1, 6, 4))) for at in range(ROWS)]
+    columns = ("column 1 f c", *(f"column {at} f n" for at in range(2, 6)))
+    return Shape("\n".join(lines).encode(), columns, "column 1", dialect={"header": False})
+
+
+@shape
+def uci_seeds() -> Shape:
+    """Tabs, now and then two of them."""
+    random = rng()
+    lines = []
+    for at in range(ROWS):
+        values = [f"{value:.2f}" for value in random.normal(14, 2, 3)] + [str(at % 3 + 1)]
+        lines.append(("\t\t" if at % 9 == 4 else "\t").join(values[:2]) + "\t" + "\t".join(values[2:]))
+    columns = tuple(f"column {at} f n" for at in range(1, 5))
+    return Shape("\n".join(lines).encode(), columns, "column 4", dialect={"delimiter": " "})
+
+
+@shape
+def bank_marketing() -> Shape:
+    """Semicolons, names and words in quotes, numbers without."""
+    random = rng()
+    lines = ['"age";"job";"default";"balance";"y"']
+    lines += [
+        f'{random.integers(18, 90)};"{random.choice(["admin.", "technician"])}";"no";{random.integers(-99, 9999)};'
+        f'"{random.choice(["yes", "no"])}"'
+        for _ in range(ROWS)
+    ]
+    columns = ("age f n", "job f c", "default x c", "balance f n", "y f b")
+    return Shape("\n".join(lines).encode(), columns, "y", dialect={"delimiter": ";"})
+
+
+@shape
+def air_quality() -> Shape:
+    """AirQualityUCI.csv: decimal commas, day first, times with points, empty columns and rows at the end."""
+    random = rng()
+    lines = ["Date;Time;CO(GT);NMHC(GT);;"]
+    for at in range(ROWS):
+        stamp = pd.Timestamp("2004-03-10 18:00") + pd.Timedelta(hours=at)
+        level = f"{random.normal(2, 0.5):.1f}".replace(".", ",")
+        lines.append(f"{stamp:%d/%m/%Y};{stamp:%H.%M.%S};{level};{random.integers(20, 200)};;")
+    body = "\n".join(lines) + "\n;;;;;" * 9
+    columns = ("Date f d", "Time f c", "CO(GT) f n", "NMHC(GT) f n", "column 5 x t", "column 6 x t")
+    return Shape(body.encode(), columns, None, dialect={"delimiter": ";", "decimal": ","})
+
+
+@shape
+def world_bank() -> Shape:
+    """Several columns of words, then years."""
+    random = rng()
+    lines = ["Country Name,Country Code,Indicator," + ",".join(str(year) for year in range(1990, 2000))]
+    for at in range(ROWS):
+        values = ["" if random.random() < 0.1 else f"{value:.3f}" for value in random.normal(3, 1, 10)]
+        lines.append(f'Country {at},C{at:02d},"Fertility rate, total",' + ",".join(values))
+    years = (f"{year} f n" for year in range(1990, 2000))
+    columns = ("Country Name i t", "Country Code i t", "Indicator x c", *years)
+    return Shape("\n".join(lines).encode(), columns, None)
+
+
+@shape
+def rows_that_count_up_by_chance() -> Shape:
+    random = rng()
+    lines = ["a,1,2,3"] + [
+        f"{random.choice(['a', 'b', 'c'])}," + ",".join(map(str, random.integers(1, 6, 3))) for _ in range(ROWS - 1)
+    ]
+    columns = ("column 1 f c", "column 2 f n", "column 3 f n", "column 4 f n")
+    return Shape("\n".join(lines).encode(), columns, "column 1", dialect={"header": False})
+
+
+@shape
 def formula_like_cells() -> Shape:
     random = rng()
     lines = ["=name,+x,-y,@handle"] + [
