@@ -102,9 +102,7 @@ def _ask_deletion(session: Session, record: DatasetRecord) -> None:
         names = ", ".join(literal(run.name or run.id, 40) for run in runs[:5]) + (
             " and others" if len(runs) > 5 else ""
         )
-        st.markdown(
-            f"**{count(len(runs), 'run')}** need it to show rows and maps: {names}. Their models can still be exported."
-        )
+        st.markdown(f"**{count(len(runs), 'run')}** cannot be opened any more without it: {names}.")
     else:
         st.markdown("No run needs it.")
     st.button(
