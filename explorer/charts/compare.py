@@ -11,6 +11,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from explorer.charts.loss import MAX_POINTS
 from explorer.charts.style import apply_style, escape
 from sae_core.analysis.comparison import phase_table, phase_title
 
@@ -87,12 +88,16 @@ def overlaid(
     )
     in_legend: set[str] = set()
     for place, phase in enumerate(shown):
+        longest = 0.0
         at = {"row": place // columns + 1, "col": place % columns + 1}
         for curve in curves:
             for trace in _lines(curve, phase, AXES[axis][0], measure, colours[curve.id]):
                 trace.showlegend = bool(trace.showlegend) and curve.id not in in_legend
                 in_legend |= {curve.id} if trace.showlegend else set()
                 figure.add_trace(trace, **at)
+                longest = max(longest, *trace.x)
+        if axis == "epoch" and longest < 10:
+            figure.update_xaxes(dtick=1, **at)  # no halves of epochs
     apply_style(figure, height=rows * height + 60, revision=f"{axis}-{measure}-{logarithmic}-{shown}")
     figure.update_layout(
         margin={"t": 60},
@@ -100,9 +105,6 @@ def overlaid(
     )
     figure.update_annotations(font_size=13)
     figure.update_xaxes(title_text=AXES[axis][1], rangemode="tozero")
-    if axis == "epoch":
-        longest = max((int(curve.history["epoch"].max()) for curve in curves if len(curve.history)), default=1)
-        figure.update_xaxes(dtick=max(1, -(-longest // 6)))
     for place, (kind, _) in enumerate(shown):
         title = _y_title(kind, measure) if place % columns == 0 or kind != shown[place - 1][0] else ""
         figure.update_yaxes(title_text=title, title_standoff=16, row=place // columns + 1, col=place % columns + 1)
@@ -164,6 +166,7 @@ def _lines(curve: RunCurve, phase: tuple[str, int], column: str, measure: Measur
     table = table[(table["phase"].astype(str) == phase[0]) & (table["level"] == phase[1])]
     if table.empty:
         return []
+    table = table.iloc[np.unique(np.linspace(0, len(table) - 1, min(len(table), MAX_POINTS)).astype(np.int64))]
     validated = bool(table[f"validation_{measure}"].notna().any())
     parts = ("train", "validation") if validated else ("train",)
     return [

@@ -170,11 +170,11 @@ def repeat(session: Session, record: RunRecord) -> str:
     return job.id
 
 
-def rename(session: Session, run_id: str, name: str) -> None:
-    """Give a run another name, and close the popover."""
+def rename(session: Session, run_id: str, key: str) -> None:
+    """Give a run the name that was typed into the field of this key, and close the popover."""
     st.session_state[RENAME] = False
     try:
-        store.run(run_id).rename(name)
+        store.run(run_id).rename(str(st.session_state[key]))
     except SaeError as error:
         session.notices.append(str(error))
 
@@ -195,8 +195,9 @@ def delete(session: Session, run_ids: Sequence[str]) -> None:
 
 
 def _rename(session: Session, record: RunRecord) -> None:
-    name = st.text_input("Name", record.name, key=f"name-{record.id}-{record.name}")
-    st.button("Save", type="primary", on_click=rename, args=(session, record.id, name))
+    key = f"name-{record.id}-{record.name}"
+    st.text_input("Name", record.name, key=key)
+    st.button("Save", type="primary", on_click=rename, args=(session, record.id, key))
 
 
 def _confirm_deletion(session: Session, records: Sequence[RunRecord]) -> None:

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from explorer.charts.compare import AUTOENCODERS, CLASSIFIERS, RunCurve, levels_compared, overlaid, phases
+from explorer.charts.loss import MAX_POINTS
 from sae_core.training.history import COLUMNS
 
 NAN = float("nan")
@@ -104,3 +105,16 @@ def test_levels_side_by_side() -> None:
     assert list(figure.data[1].y) == [0.3, 0.2, 0.9]
     assert figure.layout.yaxis.tickformat == ".0%"
     assert len(figure.data[2].x) == 0
+
+
+def test_long_runs_are_thinned() -> None:
+    long = RunCurve("a", "long", history(*(("pretrain", 1, i, i, i / 10) for i in range(1, 5001))))
+    figure = overlaid([long], [("pretrain", 1)], COLOURS)
+    for trace in figure.data:
+        assert len(trace.x) <= MAX_POINTS
+        assert (trace.x[0], trace.x[-1]) == (1, 5000)
+
+
+def test_few_epochs_have_whole_ticks() -> None:
+    assert overlaid([A], phases([A]), COLOURS).layout.xaxis.dtick == 1
+    assert overlaid([A], phases([A]), COLOURS, axis="step").layout.xaxis.dtick is None
