@@ -13,7 +13,6 @@ from typing import Any
 
 import plotly
 import plotly.graph_objects as go
-import streamlit as st
 
 from explorer.charts.style import CHART_CONFIG
 
