@@ -119,11 +119,17 @@ class Dataset:
     def __post_init__(self) -> None:
         n = len(self.features)
         if n == 0 or self.features.shape[1] == 0:
-            raise DataError(f"{self.name} has no rows or no feature columns left, so there is nothing to learn from. Choose other columns or another file.")
+            raise DataError(
+                f"{self.name} has no rows or no feature columns left, so there is nothing to learn from. "
+                "Choose other columns or another file."
+            )
         if self.labels is not None and len(self.labels) != n:
             raise LabelError(f"{self.name} has {n} rows but {len(self.labels)} labels. Give one label for each row.")
         if self.image_shape is not None and int(np.prod(self.image_shape)) != self.features.shape[1]:
-            raise DataError(f"{self.name}: pictures of {self.image_shape} do not have {self.features.shape[1]} pixels. Give the shape that fits.")
+            raise DataError(
+                f"{self.name}: pictures of {self.image_shape} do not have {self.features.shape[1]} pixels. "
+                "Give the shape that fits."
+            )
         if len(self.classes) > MAX_CLASSES:
             raise TooLargeError(
                 f"The label {self.label_name!r} has {len(self.classes):,} different values, more than {MAX_CLASSES:,}: "
@@ -166,7 +172,7 @@ class Dataset:
     @cached_property
     def class_codes(self) -> NDArray[np.int64]:
         """(n,) position of each row's label in `classes`; -1 for a row without a label."""
-        codes = {value: code for code, value in enumerate(self.classes)}
+        codes: dict[object, int] = {value: code for code, value in enumerate(self.classes)}
         labels = [None] * len(self) if self.labels is None else self.labels.tolist()
         return np.array([codes.get(value, -1) for value in labels], dtype=np.int64)
 
@@ -206,7 +212,9 @@ def natural_order(value: int | str) -> tuple[tuple[int, int, str], ...]:
     """Sort key in which "class 9" comes before "class 10" and numbers come before words."""
     if isinstance(value, int):
         return ((0, value, ""),)
-    return tuple((0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.findall(r"\d{1,18}|\D+", value))
+    return tuple(
+        (0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.findall(r"\d{1,18}|\D+", value)
+    )
 
 
 def draw_split(
