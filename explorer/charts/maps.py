@@ -261,7 +261,7 @@ def _scale_figure(colouring: Colouring) -> go.Figure:
             "thickness": 10,
             "x": 0,
             "xanchor": "left",
-            "len": 0.5,
+            "len": 0.9,
             "y": 0.5,
             "yanchor": "middle",
             "ticks": "",

@@ -184,7 +184,7 @@ def show_legend(colouring: Colouring) -> None:
     """What the colours mean, once for all maps."""
     legend = charts.legend_figure(colouring)
     if legend is not None:
-        st.plotly_chart(legend, key="map-legend", config={"staticPlot": True}, alt=f"Colours: {colouring.title}")
+        st.plotly_chart(legend, key="legend", config={"staticPlot": True}, alt=f"Colours: {colouring.title}")
 
 
 def show_maps(session: Session, found: Atlas, drawn: list[LevelMap], colouring: Colouring, method: Method) -> None:

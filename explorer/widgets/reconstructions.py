@@ -38,7 +38,7 @@ CHOICES: dict[str, str] = {
     "worst": "Worst",
     "best": "Best",
     "each class": "Each class",
-    "chosen": "Chosen on a map",
+    "chosen": "Chosen",
 }
 
 
