@@ -213,6 +213,7 @@ def test_a_run_without_an_epoch(open_page: OpenPage, table: Dataset, config: Sta
 def test_hostile_names_are_shown_literally(open_page: OpenPage, trained: Trained, two_runs: tuple[str, str]) -> None:
     data = hostile_table()
     run_id = trained(data)
+    store.run(run_id).update(created="2100-01-01T00:00:00+00:00")
     store.run(run_id).rename("<img src=x onerror=alert(1)> **b** %{x} $\\href{javascript:alert(1)}{x}$")
     app = tick(open_page("compare", data=data), 0)
     assert not app.exception
