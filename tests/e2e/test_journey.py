@@ -134,7 +134,7 @@ def lasso_codes(explorer: Explorer) -> None:
     explorer.go("Codes")
     explorer.wait_for_background()
     explorer.lasso(explorer.page.locator("[data-testid=stPlotlyChart]:has(.nsewdrag)").first)
-    selected = explorer.page.get_by_text(re.compile(r"^[\d,]+ rows?: .* × "))
+    selected = explorer.page.get_by_test_id("stMain").get_by_text(re.compile(r"^[\d,]+ rows?( ·|:|$)"))
     expect(selected.first).to_be_visible()
     before = selected.first.inner_text()
     explorer.go("Data")
