@@ -276,7 +276,7 @@ def new_record(run_id: str, name: str, data: Dataset, config: StackConfig) -> Ru
     return RunRecord(
         id=run_id,
         name=name or f"{data.name} {'-'.join(str(units) for units in config.units)}",
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        created=datetime.now(UTC).isoformat(timespec="microseconds"),
         state="queued",
         dataset_name=data.name,
         dataset_fingerprint=data.fingerprint,
