@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import gzip
 import io
 import struct
 import zipfile
@@ -14,6 +16,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 PNG_START = b"\x89PNG\r\n\x1a\n"
+
+
+gz = functools.partial(gzip.compress, mtime=0)  # the same bytes at every call: they name parametrised tests
 
 
 def picture(values: NDArray[Any] | Image.Image, format: str = "PNG", **options: Any) -> bytes:

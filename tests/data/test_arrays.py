@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import io
 from importlib import resources
 from pathlib import Path
@@ -18,7 +17,7 @@ from sae_core import limits
 from sae_core.data.array_labels import as_labels
 from sae_core.data.arrays import read_arrays
 from sae_core.errors import CancelledError, LabelError, TooLargeError, UnreadableFileError, UnsafeFileError
-from tests.data.making import idx, noise, npy, npz, zip_of
+from tests.data.making import gz, idx, noise, npy, npz, zip_of
 
 X = np.random.default_rng(0).normal(size=(12, 5))
 Y = np.arange(12) % 3
@@ -126,7 +125,7 @@ def test_fortran_order() -> None:
 
 
 def test_gzipped_npy() -> None:
-    np.testing.assert_array_equal(read_arrays(("X.npy.gz", gzip.compress(npy(X)))).features, X.astype(np.float32))
+    np.testing.assert_array_equal(read_arrays(("X.npy.gz", gz(npy(X)))).features, X.astype(np.float32))
 
 
 # Pictures
@@ -226,7 +225,7 @@ def test_the_four_files_of_mnist_are_the_sample() -> None:
     assert data.image_shape == (28, 28, 1)
 
 
-@pytest.mark.parametrize("pack", [lambda content: content, gzip.compress], ids=["plain", "gzip"])
+@pytest.mark.parametrize("pack", [lambda content: content, gz], ids=["plain", "gzip"])
 def test_pictures_and_labels_together(pack: Any, tmp_path: Path) -> None:
     files = [("train-images-idx3-ubyte", pack(idx(PICTURES))), ("train-labels-idx1-ubyte", pack(idx(Y.astype("u1"))))]
     for name, content in files:
@@ -395,7 +394,7 @@ def test_pictures_with_missing_values_are_left_out() -> None:
         (npy(X)[:100], "cut short|header that is broken"),
         (npy(X)[:7], "header that is broken"),
         (npy(X) + b"\0", "more than"),
-        (gzip.compress(npy(X))[:-20], "damaged|cut short"),
+        (gz(npy(X))[:-20], "damaged|cut short"),
         (b"a,b\n1,2\n", "no array of numbers"),
         (b"", "no array of numbers"),
         (zip_of({"a.txt": b"hello"}), "no array of numbers"),

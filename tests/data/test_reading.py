@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import io
 
 import numpy as np
@@ -10,7 +9,7 @@ import pytest
 
 from sae_core.data.reading import recognise
 from sae_core.errors import SaeError, UnreadableFileError, UnsafeFileError
-from tests.data.making import idx, noise, npy, npz, picture, zip_of
+from tests.data.making import gz, idx, noise, npy, npz, picture, zip_of
 
 PICTURE = picture(noise())
 CSV = b"a,b\n1,2\n"
@@ -23,11 +22,11 @@ CSV = b"a,b\n1,2\n"
         (zip_of({f"{i}.csv": CSV for i in range(3)} | {"1.png": PICTURE}), "images"),
         (npz(X=noise()), "arrays"),
         (zip_of({"a-idx3-ubyte": idx(noise())}), "arrays"),
-        (zip_of({"a-idx3-ubyte.gz": gzip.compress(idx(noise()))}), "arrays"),
+        (zip_of({"a-idx3-ubyte.gz": gz(idx(noise()))}), "arrays"),
         (npy(noise()), "arrays"),
-        (gzip.compress(npy(noise())), "arrays"),
+        (gz(npy(noise())), "arrays"),
         (idx(noise()), "arrays"),
-        (gzip.compress(idx(noise())), "arrays"),
+        (gz(idx(noise())), "arrays"),
     ],
 )
 def test_archives_and_arrays(content: bytes, kind: str) -> None:

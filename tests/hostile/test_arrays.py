@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import io
 import pickle
 import resource
@@ -19,7 +18,7 @@ from sae_core.data.arrays import read_arrays
 from sae_core.data.reading import recognise
 from sae_core.data.stored import Stored
 from sae_core.errors import LabelError, SaeError, TooLargeError, UnreadableFileError, UnsafeFileError
-from tests.data.making import idx, noise, npy, npz, zip_of
+from tests.data.making import gz, idx, noise, npy, npz, zip_of
 from tests.hostile.test_archives import mutated
 
 X = np.arange(40, dtype=np.float64).reshape(8, 5)
@@ -46,7 +45,7 @@ PICKLED = npy(np.array([Bomb()], dtype=object), allow_pickle=True)
     "source",
     [
         PICKLED,
-        gzip.compress(PICKLED),
+        gz(PICKLED),
         zip_of({"X.npy": PICKLED, "y.npy": PICKLED}),
         [("X.npy", PICKLED), ("y.npy", PICKLED)],
         header("(1,)", "'|O'") + pickle.dumps([Bomb()]),
@@ -87,7 +86,7 @@ def test_pickles_are_refused_at_the_door(content: bytes) -> None:
         header("(1000000, 500)"),
         b"\0\0\x08\x03" + struct.pack(">3I", 2**32 - 1, 2**32 - 1, 2**32 - 1),
         b"\0\0\x0e\x02" + struct.pack(">2I", 100_000, 5_000),
-        gzip.compress(b"\0\0\x0e\x02" + struct.pack(">2I", 100_000, 5_000)),
+        gz(b"\0\0\x0e\x02" + struct.pack(">2I", 100_000, 5_000)),
     ],
 )
 def test_absurd_promises_cost_nothing(content: bytes) -> None:
@@ -128,7 +127,7 @@ def test_labels_that_promise_more_than_there_are_rows() -> None:
             read_arrays(npy(X), labels=("y.npy", labels))
 
 
-@pytest.mark.parametrize("pack", [lambda content: content, gzip.compress])
+@pytest.mark.parametrize("pack", [lambda content: content, gz])
 def test_bytes_after_the_end_are_not_read(pack: Any) -> None:
     content = pack(npy(X) + bytes(50 * limits.MEGABYTE))
     tracemalloc.start()
@@ -141,7 +140,7 @@ def test_bytes_after_the_end_are_not_read(pack: Any) -> None:
 
 
 def test_a_gzip_bomb_ends_where_the_header_says() -> None:
-    bomb = gzip.compress(idx(noise(4, 4, None)) + bytes(100 * limits.MEGABYTE))
+    bomb = gz(idx(noise(4, 4, None)) + bytes(100 * limits.MEGABYTE))
     assert len(bomb) < limits.MEGABYTE
     with pytest.raises(UnreadableFileError, match="holds more than"):
         read_arrays(("images-idx3-ubyte.gz", bomb))
@@ -149,11 +148,11 @@ def test_a_gzip_bomb_ends_where_the_header_says() -> None:
 
 def test_a_gzip_of_nothing_but_zeros() -> None:
     with pytest.raises(SaeError):
-        read_arrays(("a.gz", gzip.compress(bytes(100 * limits.MEGABYTE))))
+        read_arrays(("a.gz", gz(bytes(100 * limits.MEGABYTE))))
 
 
 @pytest.mark.parametrize("share", [i / 16 for i in range(1, 16)])
-@pytest.mark.parametrize("make", [lambda: npy(X), lambda: npz(X=X, y=Y), lambda: gzip.compress(idx(X)), lambda: idx(X)])
+@pytest.mark.parametrize("make", [lambda: npy(X), lambda: npz(X=X, y=Y), lambda: gz(idx(X)), lambda: idx(X)])
 def test_truncated_anywhere(make: Any, share: float) -> None:
     whole = make()
     with pytest.raises(SaeError):
@@ -178,7 +177,7 @@ def test_members_of_an_npz_that_are_no_arrays() -> None:
         npz(x_train=X, y_train=Y, x_test=X, y_test=Y),
         npz(X=X, y=np.array(list("abcdefgh"))),
         idx(noise(6, 6, None)[None].repeat(4, 0)),
-        gzip.compress(idx(X), mtime=0),
+        gz(idx(X), mtime=0),
         zip_of({"train-images-idx3-ubyte": idx(noise(8, 8, 8)), "train-labels-idx1-ubyte": idx(Y.astype("u1"))}),
     ],
     ids=["npy", "pictures", "npz", "parts", "words", "idx", "gzip", "pair"],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import io
 import struct
 import threading
@@ -20,7 +19,7 @@ from sae_core.data.images import ImageOptions, inspect_images, preview_images, r
 from sae_core.data.pictures import FORMATS, prepare_picture
 from sae_core.data.reading import recognise
 from sae_core.errors import SaeError, TooLargeError, UnreadableFileError
-from tests.data.making import PNG_START, chunk, deep_png, noise, picture, raw_png, tiff
+from tests.data.making import PNG_START, chunk, deep_png, gz, noise, picture, raw_png, tiff
 from tests.hostile.test_archives import mutated
 
 OPTIONS = ImageOptions(8, 8, "colour")
@@ -139,7 +138,7 @@ def test_truncated(format: str, share: float) -> None:
         ("a.webp", b"RIFF\x04\0\0\0WEBP", "is cut short|is damaged"),
         ("a.ico", b"\0\0\x01\0\x01\0", "is not a picture"),
         ("a.pdf", b"%PDF-1.7", "is not a picture"),
-        ("a.zip.png", gzip.compress(GOOD), "is not a picture"),
+        ("a.zip.png", gz(GOOD), "is not a picture"),
     ],
 )
 def test_not_a_picture(name: str, content: bytes, message: str) -> None:
@@ -273,7 +272,7 @@ def test_random_damage(content: bytes) -> None:
         ([("a.png", GOOD), (".DS_Store", b"\0\0\0\1Bud1")], "images"),
         ([("a.csv", b"a,b\n1,2\n")], "table"),
         ([("a.png", b"a,b\n1,2\n")], "table"),
-        ([("a.csv.gz", gzip.compress(b"a,b\n1,2\n"))], "table"),
+        ([("a.csv.gz", gz(b"a,b\n1,2\n"))], "table"),
         ([("a.parquet", b"PAR1")], "table"),
         ([("a.csv", "a;b\n1;2\n".encode("utf-16"))], "table"),
         ([("a.csv", "a;b\n1;2\n".encode("utf-16-le"))], "table"),
@@ -312,7 +311,7 @@ def test_recognised(files: list[tuple[str, bytes]], kind: str) -> None:
         ("a.bin", bytes(range(256)) * 8, "not known here"),
         ("a.csv", b"", "is empty"),
         ("a.gz", b"\x1f\x8b\x08broken", "gzip file that is damaged"),
-        ("a.png.gz", gzip.compress(GOOD), "gzipped picture"),
+        ("a.png.gz", gz(GOOD), "gzipped picture"),
         ("a.tar", b"x" * 257 + b"ustar\0" + b"x" * 100, "tar archive"),
     ],
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import io
 import subprocess
 import sys
@@ -21,6 +20,7 @@ from sae_core.data.dataset import Dataset
 from sae_core.data.preparation import Preparation
 from sae_core.data.tables import Dialect, TableOptions, inspect_table, read_table
 from sae_core.errors import DataError, SaeError, TooLargeError, UnreadableFileError
+from tests.data.making import gz
 
 PLAIN = b"height,width,kind\n" + b"".join(
     b"%d.5,%d,%s\n" % (at, at * 7 % 31, b"abc"[at % 3 : at % 3 + 1]) for at in range(40)
@@ -74,12 +74,12 @@ def parquet(table: pa.Table | pd.DataFrame, **options: Any) -> bytes:
         (b"\x80\x04\x95\x10\0\0\0\0\0\0\0\x8c\x05posix\x8c\x06system\x93\x8c\x04true\x85R.", "never opened"),
         (b"BZh91AY&SY", "bzip2"),
         (b"ARROW1\0\0", "Arrow"),
-        (gzip.compress(gzip.compress(PLAIN)), "compressed twice"),
-        (gzip.compress(b"PK\x03\x04" + b"\0" * 50), "Excel workbook or a ZIP"),
-        (gzip.compress(PLAIN)[:-12], "compressed but broken"),
-        (gzip.compress(PLAIN)[:40], "compressed but broken"),
+        (gz(gz(PLAIN)), "compressed twice"),
+        (gz(b"PK\x03\x04" + b"\0" * 50), "Excel workbook or a ZIP"),
+        (gz(PLAIN)[:-12], "compressed but broken"),
+        (gz(PLAIN)[:40], "compressed but broken"),
         (b"\x1f\x8bno gzip at all", "compressed but broken"),
-        (gzip.compress(PLAIN)[:-8] + b"\0\0\0\0\0\0\0\0", "compressed but broken"),
+        (gz(PLAIN)[:-8] + b"\0\0\0\0\0\0\0\0", "compressed but broken"),
         (parquet(pd.DataFrame({"a": [1]}))[:-20], "was cut off"),
         (b"PAR1" + b"\0" * 100 + b"PAR1", "not a Parquet file that can be read"),
     ],
@@ -94,11 +94,8 @@ def test_what_is_no_table_is_refused_in_words(content: bytes, message: str) -> N
 
 
 def test_gzip_bytes_named_csv_are_read() -> None:
-    assert read(gzip.compress(PLAIN), name="table.csv").fingerprint == read(PLAIN).fingerprint
-    assert (
-        read(gzip.compress(PLAIN[:300]) + gzip.compress(PLAIN[300:]), name="t.csv").fingerprint
-        == read(PLAIN).fingerprint
-    )
+    assert read(gz(PLAIN), name="table.csv").fingerprint == read(PLAIN).fingerprint
+    assert read(gz(PLAIN[:300]) + gz(PLAIN[300:]), name="t.csv").fingerprint == read(PLAIN).fingerprint
 
 
 def test_nul_bytes_name_their_line() -> None:
@@ -388,7 +385,7 @@ def test_mutations_of_valid_files(kind: str, changes: list[tuple[float, int]], k
         "table": PLAIN,
         "german": text.replace(",", ";").replace(".", ",").replace("a\n", "ä\n").encode("cp1252"),
         "utf16": text.encode("utf-16"),
-        "gzip": gzip.compress(PLAIN, mtime=0),
+        "gzip": gz(PLAIN, mtime=0),
         "parquet": parquet(pd.read_csv(io.BytesIO(PLAIN))),
     }
     content = bytearray(contents[kind])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import io
 import zipfile
 
@@ -15,6 +14,7 @@ from explorer import store
 from explorer.session import KEY, Session
 from sae_core.config import StackConfig
 from sae_core.data.dataset import Dataset
+from tests.data.making import gz
 from tests.pages.conftest import APP, TIMEOUT, OpenPage, press, seen
 
 CSV = b"size,shape,note\n" + b"".join(f"{i % 7}.5,{'round' if i % 2 else 'square'},n{i}\n".encode() for i in range(60))
@@ -230,7 +230,7 @@ def _must_not_be_called(*_: object, **__: object) -> Dataset:
         ("header.csv", b"a,b,c\n"),
         ("picture.png", b"\x89PNG\r\n\x1a\n" + b"\0" * 40),
         ("model.pkl", b"\x80\x04\x95\x10\x00"),
-        ("bad.csv.gz", gzip.compress(CSV)[:50]),
+        ("bad.csv.gz", gz(CSV)[:50]),
         ("<img src=x onerror=alert(1)>.csv", b"\0\1\2\3" * 50),
     ],
 )
