@@ -53,5 +53,5 @@ MAX_REMEMBERED_JOBS = 50  # finished ones beyond that are dropped from memory; t
 MAX_MAP_ROWS = 10_000  # of one map; larger data sets are drawn from a stratified sample
 
 # Bundles
-MAX_BUNDLE_BYTES = 4096 * MEGABYTE  # read from one bundle altogether: MAX_PARAMETERS weights and a classifier beside them
+MAX_BUNDLE_BYTES = 4096 * MEGABYTE  # read from one bundle: MAX_PARAMETERS weights and a classifier beside them
 MAX_BUNDLE_ENTRIES = 64  # an exported bundle has six files

@@ -166,6 +166,7 @@ class TextRows:
             pass
         dialect = self.dialect
         marked = itertools.chain(lines, ["\n", _END])
+        csv.field_size_limit(MAX_TABLE_CELL)  # of the process; other code may have changed it
         reader = csv.reader(prepared(marked, dialect.delimiter), **csv_settings(dialect.delimiter, dialect.quote))
         try:
             header_to_come = dialect.header

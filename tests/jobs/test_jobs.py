@@ -275,14 +275,14 @@ PROGRAM = """
     sae_core.jobs.job.CHECKPOINT_EVERY = 0.05
     workspace = sae.Workspace(sys.argv[1])
     data = sae.load_sample("iris")
-    config = sae.StackConfig(layers=[3, 2], epochs=400, batch_size=16, softmax_epochs=2, fine_tune_epochs=2)
+    config = sae.StackConfig(layers=[3, 2], epochs=150, batch_size=16, softmax_epochs=2, fine_tune_epochs=2)
     job = start_job(data, config, workspace=workspace)
     print(job.id, flush=True)
     job.join()
 """
 
 
-@pytest.mark.parametrize("seconds", [0.15, 0.4, 0.8])
+@pytest.mark.parametrize("seconds", [0.1, 0.3, 0.5])
 def test_a_killed_process_loses_nothing_but_the_time_since_its_checkpoint(
     iris: Dataset, workspace: Workspace, seconds: float
 ) -> None:
