@@ -13,7 +13,7 @@ from sae_core.config import StackConfig
 from sae_core.errors import SaeError
 from sae_core.training.events import Phase
 
-POLL_SECONDS = 0.6
+POLL_SECONDS = 0.5
 MOST_METRICS = 4
 
 

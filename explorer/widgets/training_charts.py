@@ -29,10 +29,11 @@ from explorer.widgets.training import phase_title
 from sae_core.config import StackConfig
 from sae_core.data.dataset import Dataset, Features
 from sae_core.errors import SaeError
-from sae_core.training.events import Phase
+from sae_core.training.events import HistoryRow, Phase
 from sae_core.training.plan import parameter_counts
 
 PER_ROW = 3
+CURVE_HEIGHT = 250
 PROFILE_ROWS = 5
 
 Figures = dict[str, go.Figure | None]
@@ -63,7 +64,7 @@ def figures(run: RunView, config: StackConfig, data: Dataset, page: dict[str, An
             found[f"loss-{phase.index}"] = _kept(page, f"loss-{phase.index}", drawn_from, _loss(phase, rows, curve))
         if phase.kind == "fine_tune":
             rows = run.rows_of(phase)
-            found["accuracy"] = _kept(page, "accuracy", len(rows), lambda: accuracy_curve([("", phase, rows)]))  # noqa: B023
+            found["accuracy"] = _kept(page, "accuracy", len(rows), _accuracy([("", phase, rows)]))
     lines = [
         ("input" if phase.level == 0 else f"level {phase.level}", phase, run.rows_of(phase))
         for phase in run.phases
@@ -71,14 +72,19 @@ def figures(run: RunView, config: StackConfig, data: Dataset, page: dict[str, An
     ]
     if lines:
         lengths = tuple(len(rows) for _, _, rows in lines)
-        found["softmax"] = _kept(page, "softmax", lengths, lambda: accuracy_curve(lines))
+        found["softmax"] = _kept(page, "softmax", lengths, _accuracy(lines))
     page["preview"] = run.preview  # held, so that no later one can have its id
     found["rows"] = _kept(page, "rows", (id(run.preview), run.is_active), lambda: _rows_drawn(run, data, page))
     return found
 
 
-def _loss(phase: Phase, rows: Any, curve: Any) -> Callable[[], go.Figure]:
-    return lambda: loss_curve(phase, rows, curve)
+def _loss(phase: Phase, rows: Any, curve: Any) -> Callable[[], go.Figure | None]:
+    return lambda: loss_curve(phase, rows, curve, height=CURVE_HEIGHT) if rows or curve else None
+
+
+def _accuracy(lines: list[tuple[str, Phase, tuple[HistoryRow, ...]]]) -> Callable[[], go.Figure | None]:
+    begun = any(rows for _, _, rows in lines)
+    return lambda: accuracy_curve(lines, height=CURVE_HEIGHT) if begun else None
 
 
 def _kept(page: dict[str, Any], name: str, basis: Hashable, draw: Callable[[], go.Figure | None]) -> go.Figure | None:
@@ -97,10 +103,13 @@ def drawing(run: RunView, config: StackConfig, data: Dataset) -> go.Figure:
 
 
 def show(figures: Figures, name: str, alt: str) -> None:
-    """One figure, updated in place."""
+    """One figure, updated in place; a curve that has not begun is only its place, which costs the browser nothing."""
     figure = figures.get(name)
     if figure is not None:
         live_chart(figure, key=f"train-{name}", alt=alt)
+    elif name != "rows":
+        with st.container(height=CURVE_HEIGHT, border=True, horizontal_alignment="center", vertical_alignment="center"):
+            st.caption("not begun", width="content")
 
 
 def level_charts(run: RunView, figures: Figures) -> None:
