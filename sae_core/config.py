@@ -78,7 +78,7 @@ class LayerConfig(_Settings):
     Attributes:
         units: width of the code.
         activation: of the encoder.
-        decoder_activation: "auto" fits the loss and the range of what is reconstructed.
+        decoder_activation: "auto" is sigmoid with binary cross-entropy, linear otherwise.
         loss: what the level minimises, summed over features and averaged over rows.
         tied: the decoder uses the transposed encoder weights.
         initialisation: "auto" is He for the relu family, LeCun for selu, Xavier otherwise.

@@ -134,7 +134,7 @@ LAYER_RECONSTRUCTION = (
     Setting(
         "decoder_activation",
         "Decoder activation",
-        "auto fits the range of what is reconstructed.",
+        "auto is sigmoid with binary cross-entropy and linear otherwise (Vincent et al. 2010).",
         "choice",
         ("auto", *get_args(c.Activation)),
     ),

@@ -56,7 +56,6 @@ ACTIVATIONS: dict[str, Callable[[Array], Any]] = {
     "selu": lambda a: 1.0507009873554805 * np.where(a > 0, a, 1.6732632423543772 * np.expm1(np.minimum(a, 0))),
     "gelu": lambda a: 0.5 * a * (1 + np.frompyfunc(math.erf, 1, 1)(a / math.sqrt(2)).astype(np.float32)),
 }
-RANGES = {"sigmoid": (0.0, 1.0), "tanh": (-1.0, 1.0), "relu": (0.0, math.inf)}
 
 
 class Model:
@@ -85,9 +84,6 @@ class Model:
             [column["name"] for column in self._preparation["columns"]] if self.is_table else self._preparation["names"]
         )
         self.columns: tuple[str, ...] = tuple(names or (f"pixel{i}" for i in range(math.prod(shape))))
-        plain = all(column["kind"] in ("boolean", "category") for column in self._preparation["columns"])
-        in_range = scaling == "min_max" or (scaling == "none" and self.is_pictures) or (self.is_table and plain)
-        self._input_range = (0.0, 1.0) if in_range else None
 
     @classmethod
     def load(cls, folder: str | Path) -> Model:
@@ -223,10 +219,7 @@ class Model:
         chosen: str = self._setting(level, "decoder_activation")
         if chosen != "auto":
             return chosen
-        below = RANGES.get(self._setting(level - 1, "activation")) if level > 1 else self._input_range
-        if self._setting(level, "loss") == "binary_cross_entropy" or below == (0.0, 1.0):
-            return "sigmoid"
-        return "tanh" if below == (-1.0, 1.0) else "linear"
+        return "sigmoid" if self._setting(level, "loss") == "binary_cross_entropy" else "linear"
 
 
 _NORM = ("weight", "bias", "running_mean", "running_var")

@@ -66,14 +66,12 @@ def derivative(activation: Activation, a: Tensor, h: Tensor) -> Tensor:
             return torch.ones_like(a)
 
 
-def fitting_decoder_activation(loss: Loss, target_range: tuple[float, float] | None) -> Activation:
-    """The decoder activation whose range is that of what it reconstructs.
+def fitting_decoder_activation(loss: Loss) -> Activation:
+    """The decoder activation that belongs to a loss (Vincent et al. 2010, section 2.2).
 
-    Codes of the relu family are reconstructed linearly: a relu decoder has units that die.
+    Sigmoid with cross-entropy, linear otherwise: a squashed output under squared error learns slowly near its ends.
     """
-    if loss == "binary_cross_entropy" or target_range == (0.0, 1.0):
-        return "sigmoid"
-    return "tanh" if target_range == (-1.0, 1.0) else "linear"
+    return "sigmoid" if loss == "binary_cross_entropy" else "linear"
 
 
 def gain_family(activation: Activation) -> str:

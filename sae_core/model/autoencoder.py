@@ -80,13 +80,10 @@ class Autoencoder(nn.Module):
     Args:
         n_inputs: width of the level below.
         layer: resolved settings (`StackConfig.level`).
-        target_range: smallest and largest value of the level below, where it is bounded.
         generator: draws the initial weights.
     """
 
-    def __init__(
-        self, n_inputs: int, layer: LayerConfig, target_range: tuple[float, float] | None, generator: torch.Generator
-    ) -> None:
+    def __init__(self, n_inputs: int, layer: LayerConfig, generator: torch.Generator) -> None:
         super().__init__()
         assert layer.loss is not None, "StackConfig.level fills the loss in"
         self.layer = layer
@@ -94,7 +91,7 @@ class Autoencoder(nn.Module):
         self.encoder = Encoder(n_inputs, layer)
         decoder_activation = layer.decoder_activation
         if decoder_activation == "auto":
-            decoder_activation = fitting_decoder_activation(layer.loss, target_range)
+            decoder_activation = fitting_decoder_activation(layer.loss)
         self.decoder = Decoder(n_inputs, layer, decoder_activation, self.encoder)
         initialise(self.encoder.weight, layer.initialisation, self.encoder.activation, generator)
         if not layer.tied:

@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from sae_core.config import StackConfig
 from sae_core.errors import LevelError
-from sae_core.model.activations import output_range
 from sae_core.model.autoencoder import Autoencoder
 
 
@@ -19,27 +18,22 @@ class Stack(nn.Module):
     Args:
         n_inputs: width of level 0.
         config: of the stack.
-        input_range: (0, 1) where every prepared value lies there, else None.
         generator: draws the initial weights; on the CPU.
 
-    >>> stack = Stack(8, StackConfig(layers=[4, 2]), None, torch.Generator().manual_seed(0))
+    >>> stack = Stack(8, StackConfig(layers=[4, 2]), torch.Generator().manual_seed(0))
     >>> x = torch.zeros(3, 8)
     >>> stack.decode(stack.encode(x, level=2), level=2).shape == x.shape
     True
     """
 
-    def __init__(
-        self, n_inputs: int, config: StackConfig, input_range: tuple[float, float] | None, generator: torch.Generator
-    ) -> None:
+    def __init__(self, n_inputs: int, config: StackConfig, generator: torch.Generator) -> None:
         super().__init__()
         self.levels = nn.ModuleList()
-        width, target_range = n_inputs, input_range
+        width = n_inputs
         for level in range(1, len(config.layers) + 1):
             layer = config.level(level)
-            self.levels.append(Autoencoder(width, layer, target_range, generator))
+            self.levels.append(Autoencoder(width, layer, generator))
             width = layer.units
-            assert layer.activation is not None
-            target_range = output_range(layer.activation)
 
     @property
     def n_levels(self) -> int:

@@ -269,7 +269,7 @@ class TrainedStack:
         preparation = Preparation.from_json(preparation_json)
         tensors = parse_tensors(files["weights.safetensors"], "weights.safetensors")
         _check_sizes(config, preparation, tensors)
-        network = Stack(preparation.n_inputs, config, preparation.output_range, torch.Generator())
+        network = Stack(preparation.n_inputs, config, torch.Generator())
         if any(not 0 <= level <= network.n_levels for level in levels):
             raise ModelFileError("model.json names a level that its stack does not have. Use the original file.")
         model = cls(

@@ -221,8 +221,8 @@ def warnings(data: Dataset, config: StackConfig, n_inputs: int) -> tuple[str, ..
 def suggest_config(data: Dataset) -> StackConfig:
     """A sensible first stack: a little narrower, half of that, an eighth; enough steps to see each curve flatten.
 
-    Wide levels get relu, and dropout while they are fine-tuned. Narrow ones get tanh, whose few units cannot die, and a
-    higher learning rate; relu codes of a few units gave back less than PCA of the same width.
+    Wide levels get GELU (Hendrycks & Gimpel 2016), and dropout while they are fine-tuned: on MNIST it classifies as
+    well as relu and gives back far more. Narrow ones get tanh, whose few units cannot die, and a higher learning rate.
 
     >>> import sae_core as sae
     >>> suggest_config(sae.load_sample("mnist")).units
@@ -238,10 +238,10 @@ def suggest_config(data: Dataset) -> StackConfig:
     epochs = int(np.clip(round(steps * batch / n_train), 3, 150))
     return StackConfig(
         layers=tuple(LayerConfig(units=width) for width in widths),
-        activation="relu" if wide else "tanh",
+        activation="gelu" if wide else "tanh",
         epochs=epochs,
         batch_size=batch,
-        learning_rate=1e-3 if wide else 1e-2,
+        learning_rate=3e-3 if wide else 1e-2,
         softmax_epochs=min(epochs, 40),
         fine_tune_epochs=3 * epochs if wide else min(epochs, 40),
         fine_tune_learning_rate=3e-3,

@@ -69,7 +69,7 @@ class Workbench:
         self.n_inputs = self.preparation.n_inputs
         self.phases = plan(data, config, self.n_inputs)
         self.generator = torch.Generator().manual_seed(config.seed)
-        self.network = Stack(self.n_inputs, config, self.preparation.output_range, self.generator)
+        self.network = Stack(self.n_inputs, config, self.generator)
         self.noise = torch.Generator(self.device).manual_seed(int(torch.randint(2**62, (1,), generator=self.generator)))
         self.network.to(self.device)
         self.heads: dict[int, nn.Linear] = {}
@@ -134,7 +134,7 @@ class Workbench:
             return None
         depth = done[-1].level
         config = self.config.replace(layers=self.config.layers[:depth])
-        network = Stack(self.n_inputs, config, self.preparation.output_range, torch.Generator())
+        network = Stack(self.n_inputs, config, torch.Generator())
         kept = {name: value for name, value in self.network.state_dict().items() if name in network.state_dict()}
         network.load_state_dict(kept)
         return TrainedStack(config, self.preparation, network, history=history_frame(self.history), name=self.data.name)

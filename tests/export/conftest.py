@@ -85,7 +85,7 @@ def random_model(
     )
     preparation = Preparation.fit(data, settings.scaling)
     generator = torch.Generator().manual_seed(4)
-    network = Stack(preparation.n_inputs, settings, preparation.output_range, generator)
+    network = Stack(preparation.n_inputs, settings, generator)
     labelled = data.has_labels
     widths = (preparation.n_inputs, 7, 3)
     heads = {level: new_head(width, len(data.classes)) for level, width in enumerate(widths) if labelled}

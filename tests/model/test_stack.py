@@ -14,7 +14,7 @@ from sae_core.model.stack import Stack
 
 
 def build(config: StackConfig, n_inputs: int = 6, seed: int = 0) -> Stack:
-    return Stack(n_inputs, config, None, torch.Generator().manual_seed(seed)).eval()
+    return Stack(n_inputs, config, torch.Generator().manual_seed(seed)).eval()
 
 
 def test_encoders_chain_up_and_decoders_chain_down() -> None:
@@ -23,7 +23,7 @@ def test_encoders_chain_up_and_decoders_chain_down() -> None:
     weights = {name: value.numpy() for name, value in stack.state_dict().items()}
     h1 = np.tanh(x @ weights["levels.0.encoder.weight"].T + weights["levels.0.encoder.bias"])
     h2 = np.tanh(h1 @ weights["levels.1.encoder.weight"].T + weights["levels.1.encoder.bias"])
-    down1 = np.tanh(h2 @ weights["levels.1.decoder.own_weight"].T + weights["levels.1.decoder.bias"])
+    down1 = h2 @ weights["levels.1.decoder.own_weight"].T + weights["levels.1.decoder.bias"]
     down0 = down1 @ weights["levels.0.decoder.own_weight"].T + weights["levels.0.decoder.bias"]
     with torch.no_grad():
         np.testing.assert_allclose(stack.encode(torch.from_numpy(x), 2).numpy(), h2, rtol=1e-5, atol=1e-6)

@@ -79,7 +79,7 @@ def test_counts_are_those_of_the_module() -> None:
     import torch
 
     config = StackConfig(layers=[8, LayerConfig(units=4, tied=True, normalisation="batch"), 2])
-    stack = Stack(10, config, None, torch.Generator())
+    stack = Stack(10, config, torch.Generator())
     counts = parameter_counts(10, 3, config)
     for level in (1, 2, 3):
         own = stack.autoencoder(level)
