@@ -12,10 +12,10 @@ if ROOT not in sys.path:  # Streamlit puts only this file's folder on the path
 import streamlit as st  # noqa: E402
 
 from explorer.places import ICON, LOGO, PAGES  # noqa: E402
-from explorer.reruns import keep_page_changes  # noqa: E402
+from explorer.reruns import drop_late_polls  # noqa: E402
 from explorer.widgets.frame import guarded  # noqa: E402
 
-keep_page_changes()
+drop_late_polls()
 
 st.set_page_config(
     page_title="Stacked Autoencoder Explorer", page_icon=str(ICON), layout="wide", initial_sidebar_state=256
