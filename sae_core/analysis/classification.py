@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from sae_core import lazy
 from sae_core.analysis.progress import Report, silent
 from sae_core.data.dataset import Dataset, SplitName
 from sae_core.errors import LabelError
@@ -188,8 +189,6 @@ def class_scores(found: Classification, level: int | None, part: SplitName) -> p
         one row a class, in the order of `classes`: class, precision, recall, f1 (0..1) and rows. Precision is NaN
         for a class that was never predicted, recall for one without rows, F1 where neither can be told.
     """
-    from sklearn.metrics import precision_recall_fscore_support
-
     of_part = found.parts == part
     every_class = np.arange(len(found.classes))
     truth, predicted = found.truth[of_part], found.by(level).predicted[of_part]
@@ -197,9 +196,8 @@ def class_scores(found: Classification, level: int | None, part: SplitName) -> p
         precision = recall = f1 = np.full(len(every_class), np.nan)
         support = np.zeros(len(every_class), dtype=np.int64)
     else:
-        precision, recall, f1, support = precision_recall_fscore_support(
-            truth, predicted, labels=every_class, zero_division=np.nan
-        )
+        scores = lazy.package("sklearn.metrics").precision_recall_fscore_support
+        precision, recall, f1, support = scores(truth, predicted, labels=every_class, zero_division=np.nan)
     return pd.DataFrame(
         {"class": list(found.classes), "precision": precision, "recall": recall, "f1": f1, "rows": support}
     )

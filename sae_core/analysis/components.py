@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from sae_core import lazy
+
 _EXACT_FEATURES = 2048  # the eigenvectors of a 2048 x 2048 covariance take a second; beyond, a randomised SVD
 
 
@@ -60,8 +62,7 @@ def principal_components(x: NDArray[np.floating], k: int, *, seed: int = 0) -> P
         variance = np.maximum(eigenvalues[::-1][:k], 0.0)
         components = eigenvectors[:, ::-1][:, :k].T
     else:
-        from sklearn.utils.extmath import randomized_svd
-
+        randomized_svd = lazy.package("sklearn.utils.extmath").randomized_svd
         _, singular, components = randomized_svd(centred, k, random_state=seed)
         variance = np.square(singular) / max(n, 1)
     largest = np.take_along_axis(components, np.abs(components).argmax(axis=1)[:, None], axis=1)

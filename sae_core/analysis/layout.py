@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sae_core import lazy
 from sae_core.analysis.neighbours import Neighbours
 
 _TOLERANCE = 1e-5
@@ -48,15 +49,17 @@ def fuzzy_graph(neighbours: Neighbours) -> Graph:
     Args:
         neighbours: of every row, without the row itself.
     """
-    from scipy.sparse import coo_matrix
-
     n, k = neighbours.indices.shape
     distances = neighbours.distances
     width, nearest = _kernel(distances)
     with np.errstate(over="ignore"):
         strength = np.exp(-np.maximum(distances - nearest[:, None], 0.0) / width[:, None])  # (n, k)
     heads = np.repeat(np.arange(n), k)
-    one_way = coo_matrix((strength.ravel(), (heads, neighbours.indices.ravel())), shape=(n, n)).tocsr()
+    one_way = (
+        lazy.package("scipy.sparse")
+        .coo_matrix((strength.ravel(), (heads, neighbours.indices.ravel())), shape=(n, n))
+        .tocsr()
+    )
     other_way = one_way.T.tocsr()
     both = (one_way + other_way - one_way.multiply(other_way)).tocoo()
     both.sum_duplicates()
@@ -104,10 +107,9 @@ def curve(min_distance: float, spread: float = 1.0) -> tuple[float, float]:
         min_distance: how closely points may lie, in units of the map.
         spread: the distance over which the strength falls off.
     """
-    from scipy.optimize import curve_fit
-
     d = np.linspace(0, spread * 3, 300)
     wanted = np.where(d < min_distance, 1.0, np.exp(-(d - min_distance) / spread))
+    curve_fit = lazy.package("scipy.optimize").curve_fit
     (a, b), _ = curve_fit(lambda d, a, b: 1.0 / (1.0 + a * d ** (2 * b)), d, wanted)
     return float(a), float(b)
 
@@ -154,9 +156,7 @@ def lay_out(
 
 @cache
 def _compile() -> Callable[..., None]:
-    import numba
-
-    compiled: Callable[..., None] = numba.njit(nogil=True, fastmath=True)(_move)
+    compiled: Callable[..., None] = lazy.package("numba").njit(nogil=True, fastmath=True)(_move)
     return compiled
 
 

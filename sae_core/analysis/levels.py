@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from sae_core import lazy
 from sae_core.analysis.components import principal_components
 from sae_core.analysis.neighbours import nearest
 from sae_core.analysis.progress import Report, silent
@@ -193,8 +194,6 @@ def level_summaries(
 
 def linear_accuracy(train: Matrix, train_classes: Codes, test: Matrix, test_classes: Codes) -> float:
     """Accuracy, 0..1, of a softmax regression fitted to convergence with a small ridge, on standardised codes."""
-    from scipy.optimize import minimize
-
     centre, scale = train.mean(axis=0), train.std(axis=0)
     scale = np.where(scale > _DEAD_SPREAD, scale, 1.0)
     a, b = ((codes - centre).astype(np.float64) / scale for codes in (train, test))
@@ -210,6 +209,7 @@ def linear_accuracy(train: Matrix, train_classes: Codes, test: Matrix, test_clas
         loss = -float((wanted * log_p).sum()) / n + 0.5e-3 * float(np.square(w).sum())
         return loss, np.concatenate([(a.T @ error + 1e-3 * w).ravel(), error.sum(axis=0)])
 
+    minimize = lazy.package("scipy.optimize").minimize
     best = minimize(objective, np.zeros((d + 1) * c), jac=True, method="L-BFGS-B", options={"maxiter": 100}).x
     predicted = (b @ best[: d * c].reshape(d, c) + best[d * c :]).argmax(axis=1)
     return float((predicted == test_classes).mean())

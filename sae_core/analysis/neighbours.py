@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from sae_core import lazy
 from sae_core.analysis.progress import Report, silent
 
 _BATCH = 2048  # rows asked for at a time, between two reports
@@ -35,10 +36,8 @@ def nearest(
         k: 1 .. n, or n - 1 without queries.
         queries: (m, d); None: the rows of `x` themselves, none of which counts as its own neighbour.
     """
-    from sklearn.neighbors import NearestNeighbors
-
     asked = x if queries is None else queries
-    search = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(x)
+    search = lazy.package("sklearn.neighbors").NearestNeighbors(n_neighbors=k, algorithm="brute").fit(x)
     indices = np.empty((len(asked), k), dtype=np.int64)
     distances = np.empty((len(asked), k), dtype=np.float64)
     for start in range(0, len(asked), _BATCH):

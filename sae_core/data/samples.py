@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sae_core import lazy
 from sae_core.data.dataset import Column, Dataset, SplitOptions
 from sae_core.data.entries import Entry
 from sae_core.data.stored import open_stored
@@ -134,8 +135,7 @@ def load_sample(name: str) -> Dataset:
         return _mnist(info.title, source)
     if name == "digits":
         return _digits(info.title, source)
-    from sklearn import datasets
-
+    datasets = lazy.package("sklearn.datasets")
     loaders: dict[str, tuple[Callable[..., Any], str]] = {
         "breast_cancer": (datasets.load_breast_cancer, "diagnosis"),
         "wine": (datasets.load_wine, "grower"),
@@ -176,9 +176,7 @@ def _shipped(name: str) -> NDArray[Any]:
 
 
 def _digits(title: str, source: str) -> Dataset:
-    from sklearn.datasets import load_digits
-
-    bunch = load_digits()
+    bunch = lazy.package("sklearn.datasets").load_digits()
     return Dataset(
         name=title,
         kind="images",
