@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -17,6 +18,7 @@ sys.path.insert(0, str(ROOT))
 from PIL import Image  # noqa: E402
 from playwright.sync_api import Browser, expect  # noqa: E402
 
+from sae_core.runs.workspace import Workspace  # noqa: E402
 from tests.e2e.driver import PAGES, Explorer, launched, new_context  # noqa: E402
 from tests.server.running import serve  # noqa: E402
 
@@ -48,8 +50,11 @@ def run_address(explorer: Explorer) -> str:
     return explorer.page.url.split("?", 1)[1]
 
 
-def train(light: Explorer, dark: Explorer) -> str:
-    """Train, with pictures of both themes on the way; the run's address."""
+def train(light: Explorer, dark: Explorer, workspace: Workspace) -> str:
+    """Train, with pictures of both themes on the way; the run's address.
+
+    No page looks on while the rest of the training is waited for: drawing without a GPU would take its time.
+    """
     light.open("train")
     light.press("Start training")
     expect(light.button("Pause")).to_be_visible()
@@ -60,7 +65,12 @@ def train(light: Explorer, dark: Explorer) -> str:
     wait_for_share(light, 0.35)
     photograph(light, "train-light")
     photograph(dark, "train-dark")
-    expect(light.button("Pause")).to_have_count(0, timeout=TRAINING_SECONDS * 1000)
+    for explorer in (light, dark):
+        explorer.page.goto("about:blank")
+    run = workspace.run(workspace.runs()[0].id)
+    end = time.monotonic() + TRAINING_SECONDS
+    while run.record.state != "finished" and time.monotonic() < end:
+        time.sleep(1)
     return address
 
 
@@ -84,7 +94,7 @@ def main() -> None:
         light, dark = tab(browser, server.url), tab(browser, server.url, dark=True)
         light.open("data")
         photograph(light, "data-light")
-        address = train(light, dark)
+        address = train(light, dark, Workspace(Path(folder) / "workspace"))
         for title in PAGES:
             if title in ("Data", "Train"):
                 continue
