@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import secrets
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -33,6 +34,9 @@ from sae_core.training.history import row_from_json
 from sae_core.training.state import TrainingState
 
 CHECKPOINT_EVERY = 15.0  # seconds of training
+SWITCH_INTERVAL = (
+    1e-4  # seconds; each torch call gives Python's lock away and waits this long to get it back from a page
+)
 CURVE_POINTS = 300  # of one phase; beyond that every second one is dropped
 
 log = logging.getLogger(__name__)
@@ -312,10 +316,12 @@ def _training_threads() -> Iterator[int]:
     """
     import torch
 
-    before = torch.get_num_threads()
+    before, interval = torch.get_num_threads(), sys.getswitchinterval()
     threads = max(1, min(before, (os.cpu_count() or 2) - 1))
     torch.set_num_threads(threads)
+    sys.setswitchinterval(SWITCH_INTERVAL)
     try:
         yield threads
     finally:
         torch.set_num_threads(before)
+        sys.setswitchinterval(interval)
