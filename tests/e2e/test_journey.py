@@ -108,9 +108,12 @@ def look_from_a_second_tab(browser: Browser, url: str, run: str) -> None:
 
 
 def train(explorer: Explorer, epochs: int) -> str:
-    """Train a few epochs to the end; the run's id."""
+    """Train a few epochs of every phase to the end; the run's id."""
     explorer.go("Design")
     explorer.type_number("Epochs per level", epochs)
+    explorer.page.get_by_text("Phases: pretraining").click()
+    for phase in ("Softmax, epochs", "Fine-tuning, epochs"):
+        explorer.type_number(phase, epochs)
     explorer.go("Train")
     explorer.button("Start training").click()
     expect(explorer.button("Start training")).to_be_disabled()
