@@ -11,7 +11,7 @@ if ROOT not in sys.path:  # Streamlit puts only this file's folder on the path
 
 import streamlit as st  # noqa: E402
 
-from explorer.places import ICON, LOGO, PAGES  # noqa: E402
+from explorer.places import ICON, LOGO, PAGES, SECTIONS  # noqa: E402
 from explorer.reruns import drop_late_polls  # noqa: E402
 from explorer.widgets.frame import guarded  # noqa: E402
 
@@ -22,16 +22,18 @@ st.set_page_config(
 )
 st.logo(str(LOGO), icon_image=str(ICON), size="large")
 
-pages = [
-    st.Page(place.path, title=place.title, icon=place.icon, url_path=place.address, help=place.about) for place in PAGES
-]
+pages = {
+    place.address: st.Page(place.path, title=place.title, icon=place.icon, url_path=place.address, help=place.about)
+    for place in PAGES
+}
 
 
 def start() -> None:
     """The bare address leads to the first page; a default page itself would have no address of its own."""
-    st.switch_page(pages[0], query_params=st.query_params.to_dict())
+    st.switch_page(pages["data"], query_params=st.query_params.to_dict())
 
 
-chosen = st.navigation([st.Page(start, title="Start", default=True, visibility="hidden"), *pages])
+sections = {section: [pages[place.address] for place in PAGES if place.section == section] for section in SECTIONS}
+chosen = st.navigation({"": [st.Page(start, title="Start", default=True, visibility="hidden")], **sections})
 with guarded():
     chosen.run()

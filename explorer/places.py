@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, get_args
 
 LOGO, ICON = Path(__file__).with_name("logo.svg"), Path(__file__).with_name("icon.svg")
+
+Section = Literal["Build", "Look", "Decide", "Take away"]
+SECTIONS: tuple[Section, ...] = get_args(Section)
 
 
 @dataclass(frozen=True)
@@ -18,6 +22,7 @@ class PagePlace:
         title: heading, and label in the navigation.
         icon: material symbol.
         about: what one does there, as the navigation's tooltip.
+        section: the part of the journey that it belongs to, as the navigation's heading.
     """
 
     file: str
@@ -25,6 +30,7 @@ class PagePlace:
     title: str
     icon: str
     about: str
+    section: Section
 
     @property
     def path(self) -> Path:
@@ -39,20 +45,32 @@ PAGES: tuple[PagePlace, ...] = (
         "Data",
         ":material/table_view:",
         "Choose a sample or bring a file, and see what was understood.",
+        "Build",
     ),
     PagePlace(
-        "2_design.py", "design", "Design", ":material/layers:", "Choose the levels of the stack and how they learn."
+        "2_design.py",
+        "design",
+        "Design",
+        ":material/layers:",
+        "Choose the levels of the stack and how they learn.",
+        "Build",
     ),
-    PagePlace("3_train.py", "train", "Train", ":material/play_circle:", "Watch every level learn."),
+    PagePlace("3_train.py", "train", "Train", ":material/play_circle:", "Watch every level learn.", "Build"),
     PagePlace(
         "4_reconstructions.py",
         "reconstructions",
         "Reconstructions",
         ":material/compare:",
         "What each level keeps and loses.",
+        "Look",
     ),
     PagePlace(
-        "5_codes.py", "codes", "Codes", ":material/scatter_plot:", "Maps of the code of every level, side by side."
+        "5_codes.py",
+        "codes",
+        "Codes",
+        ":material/scatter_plot:",
+        "Maps of the code of every level, side by side.",
+        "Look",
     ),
     PagePlace(
         "6_classification.py",
@@ -60,6 +78,7 @@ PAGES: tuple[PagePlace, ...] = (
         "Classification",
         ":material/target:",
         "How well the codes separate the classes.",
+        "Look",
     ),
     PagePlace(
         "7_compare.py",
@@ -67,8 +86,16 @@ PAGES: tuple[PagePlace, ...] = (
         "Compare",
         ":material/stacked_line_chart:",
         "All runs of the workspace, beside each other.",
+        "Decide",
     ),
-    PagePlace("8_export.py", "export", "Export", ":material/download:", "Take the trained encoder and its codes away."),
+    PagePlace(
+        "8_export.py",
+        "export",
+        "Export",
+        ":material/download:",
+        "Take the trained encoder and its codes away.",
+        "Take away",
+    ),
 )
 
 

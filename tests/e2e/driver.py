@@ -9,9 +9,10 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, Route, expect, sync_playwright
 
+from explorer import places
 from tests.e2e.chromium import FLAGS, find
 
-PAGES = ("Data", "Design", "Train", "Reconstructions", "Codes", "Classification", "Compare", "Export")
+PAGES = tuple(place.title for place in places.PAGES)
 PATIENCE = 60_000  # ms; how long one step may take on a busy machine of two cores
 
 expect.set_options(timeout=PATIENCE)
