@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 ROOT = str(Path(__file__).resolve().parents[1])
 if ROOT not in sys.path:  # Streamlit puts only this file's folder on the path
@@ -11,7 +12,7 @@ if ROOT not in sys.path:  # Streamlit puts only this file's folder on the path
 
 import streamlit as st  # noqa: E402
 
-from explorer.places import ICON, LOGO, PAGES, SECTIONS  # noqa: E402
+from explorer.places import ICON, LOGO, PAGES  # noqa: E402
 from explorer.reruns import drop_late_polls  # noqa: E402
 from explorer.widgets.frame import guarded  # noqa: E402
 
@@ -33,7 +34,9 @@ def start() -> None:
     st.switch_page(pages["data"], query_params=st.query_params.to_dict())
 
 
-sections = {section: [pages[place.address] for place in PAGES if place.section == section] for section in SECTIONS}
-chosen = st.navigation({"": [st.Page(start, title="Start", default=True, visibility="hidden")], **sections})
+sections: dict[str, list[Any]] = {"": [st.Page(start, title="Start", default=True, visibility="hidden")]}
+for place in PAGES:
+    sections.setdefault(place.section, []).append(pages[place.address])
+chosen = st.navigation(sections)
 with guarded():
     chosen.run()
