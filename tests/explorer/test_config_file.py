@@ -22,12 +22,13 @@ CONFIG = tomllib.loads((Path(__file__).resolve().parents[2] / ".streamlit" / "co
         ("server", "enableCORS", True),
         ("server", "enableXsrfProtection", True),
         ("server", "fileWatcherType", "none"),
+        ("runner", "postScriptGC", False),  # training and pages share one interpreter
         ("browser", "gatherUsageStats", False),
         ("client", "showErrorDetails", "none"),
         ("client", "toolbarMode", "minimal"),
     ],
 )
-def test_safe_from_the_start(section: str, name: str, value: Any) -> None:
+def test_safe_and_quick_from_the_start(section: str, name: str, value: Any) -> None:
     assert CONFIG[section][name] == value
 
 
