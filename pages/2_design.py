@@ -27,6 +27,8 @@ def toolbar(session: Session) -> None:
         next_step("train", label="Train this stack")
         st.button("Undo", icon=":material/undo:", disabled=not session.undone, on_click=session.undo)
         st.button("Reset to suggested", icon=":material/restart_alt:", on_click=reset, args=(session,))
+        with st.popover("Presets", icon=":material/menu_book:"):
+            parts.preset_buttons(session)
         with st.popover("Configuration file", icon=":material/file_json:"):
             st.download_button(
                 "Download configuration",

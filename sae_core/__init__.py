@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sae_core.estimator import StackedAutoencoder, StackedAutoencoderClassifier
     from sae_core.jobs import start_job
     from sae_core.model.trained import TrainedStack, load_model
+    from sae_core.presets import Preset, preset, preset_names
     from sae_core.runs.workspace import Workspace, default_workspace
     from sae_core.training.plan import suggest_config
     from sae_core.training.trainer import fit, train
@@ -28,6 +29,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Dataset",
     "LayerConfig",
+    "Preset",
     "SaeError",
     "SplitOptions",
     "StackConfig",
@@ -40,6 +42,8 @@ __all__ = [
     "fit",
     "load_model",
     "load_sample",
+    "preset",
+    "preset_names",
     "read_arrays",
     "read_images",
     "read_table",
@@ -52,6 +56,7 @@ __all__ = [
 _MODULES = {
     "Dataset": "data.dataset",
     "LayerConfig": "config",
+    "Preset": "presets",
     "SaeError": "errors",
     "SplitOptions": "data.dataset",
     "StackConfig": "config",
@@ -63,6 +68,8 @@ _MODULES = {
     "fit": "training.trainer",
     "load_model": "model.trained",
     "load_sample": "data.samples",
+    "preset": "presets",
+    "preset_names": "presets",
     "read_arrays": "data.arrays",
     "read_images": "data.images",
     "read_table": "data.tables",

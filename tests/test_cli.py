@@ -100,6 +100,13 @@ def test_training_says_what_came_out(iris: Path) -> None:
     assert "accuracy on held-out rows" in text
 
 
+def test_a_preset(tmp_path: Path) -> None:
+    arguments = ("--preset", "matlab", "--set", "softmax_epochs=0", "--set", "pretraining=none")
+    ok("train", "digits", *arguments, "--set", "fine_tune_epochs=1", "--out", tmp_path / "model")
+    model = sae.load_model(tmp_path / "model")
+    assert (model.units, model.config.layers[0].l2, model.config.pretraining) == ((100, 50), 0.004, "none")
+
+
 def test_the_order_of_settings(tmp_path: Path) -> None:
     config = sae.StackConfig(layers=[sae.LayerConfig(units=3, tied=True)], epochs=9, batch_size=7, softmax_epochs=0)
     (tmp_path / "config.json").write_text(config.to_json())
@@ -202,6 +209,8 @@ def test_another_workspace(iris: Path, tmp_path: Path) -> None:
     [
         (["train", "missing.csv"], "no file, folder or sample 'missing.csv'"),
         (["train", "mnsit"], "mnist"),
+        (["train", "iris", "--preset", "matlab"], "does not fit this data set"),
+        (["train", "iris", "--preset", "matlab", "--config", "x.json"], "Choose one of them"),
         (["train", "iris", "--layers", "a,b"], "--layers takes numbers"),
         (["train", "iris", "--layers", "0"], "units"),
         (["train", "iris", "--set", "epochs"], "NAME=VALUE"),

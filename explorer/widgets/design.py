@@ -59,6 +59,27 @@ def resized(layers: tuple[LayerConfig, ...], depth: int) -> tuple[LayerConfig, .
     return tuple(found)
 
 
+def preset_buttons(session: Session) -> None:
+    """Every preset that fits the data set, to be used with one click, with what it is and where it comes from."""
+    from explorer import store
+    from sae_core.presets import presets
+
+    assert session.data is not None
+    for entry in presets(session.data, store.preparation(session.data, "auto")):
+        current = session.config == entry.config
+        st.button(
+            entry.title,
+            icon=":material/check:" if current else None,
+            key=f"design-preset-{entry.name}",
+            disabled=current,
+            help=f"{entry.source}.",
+            on_click=session.change_config,
+            args=(entry.config,),
+            width="stretch",
+        )
+        st.caption(f"{entry.about} Source: {entry.source}.")
+
+
 def level_sliders(session: Session, n_inputs: int) -> None:
     """Number of levels, and the units of each."""
     config = session.config

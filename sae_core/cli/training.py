@@ -30,6 +30,7 @@ _OWN_OPTIONS = ("epochs", "batch_size", "learning_rate", "activation", "seed")  
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder for the trained model.")
 @click.option("--config", "config_file", type=click.Path(dir_okay=False, path_type=Path), help="Settings, a JSON file.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Any setting, e.g. --set tied=true.")
+@click.option("--preset", "preset_name", help="A known stack: best-known, hinton-2006, matlab, ufldl, vincent-2010-sae-3 or vincent-2010-sdae-3.")
 @click.option("--epochs", type=int, help="Epochs of each level.")
 @click.option("--batch-size", type=int, help="Rows of a gradient step.")
 @click.option("--learning-rate", type=float, help="Of every level.")
@@ -113,16 +114,21 @@ def _with_split(data: Dataset, validation: float | None, test: float | None) -> 
 
 
 def _config(data: Dataset, options: dict[str, Any]) -> StackConfig:
-    """Settings from the file, then the data's own suggestion for what is left open, then the options."""
+    """Settings from the file or preset, or the data's own suggestion; then the options."""
     from sae_core.config import LayerConfig, StackConfig
+    from sae_core.presets import preset
     from sae_core.training.plan import suggest_config
 
+    if options["config_file"] is not None and options["preset_name"]:
+        raise ConfigError("--config and --preset both give the whole stack. Choose one of them.")
     file: Path | None = options["config_file"]
     if file is not None:
         try:
             config = StackConfig.from_json(file.read_text(encoding="utf-8"))
         except (OSError, UnicodeError) as error:
             raise ConfigError(f"{file} cannot be read ({error}). Check the path.") from None
+    elif options["preset_name"]:
+        config = preset(data, options["preset_name"]).config
     else:
         config = suggest_config(data)
     layers = list(config.layers)

@@ -58,6 +58,16 @@ def test_undo_and_reset(open_page: OpenPage, table: Dataset, config: StackConfig
     assert config_of(app) == config
 
 
+def test_a_preset_is_one_click_and_can_be_undone(open_page: OpenPage, pictures: Dataset, config: StackConfig) -> None:
+    app = open_page("design", data=pictures, config=config)
+    assert "Hinton & Salakhutdinov 2006" in seen(app)
+    press(app, "design-preset-matlab")
+    assert config_of(app).units == (100, 50)
+    assert app.button(key="design-preset-matlab").disabled
+    press(app, "Undo")
+    assert config_of(app) == config
+
+
 def test_every_field_of_a_level_has_a_widget() -> None:
     shown = {setting.name for group in fields.LAYER_GROUPS.values() for setting in group}
     assert shown == set(LayerConfig.model_fields) - {"units"}
