@@ -1,7 +1,7 @@
 """Published stacks, ready to train, each with its source; and the best one known here.
 
-Sizes, activations, corruption and penalties are those of the source. Where it used an optimiser or a kind of pretraining
-that this engine does not have, the nearest one stands in and `Preset.about` says so.
+Sizes, activations, corruption and penalties are those of the source. Where it used an optimiser or a kind of
+pretraining that this engine does not have, the nearest one stands in and `Preset.about` says so.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def preset(data: Dataset, name: str) -> Preset:
 
 
 def best_known(data: Dataset) -> StackConfig:
-    """The best configuration known here for data of this kind and size; the one place to change when a better is found."""
+    """The best configuration known here for data of this kind and size. A better one, once found, belongs here."""
     return suggest_config(data)
 
 

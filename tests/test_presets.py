@@ -59,7 +59,7 @@ def test_narrow_data_gets_no_wide_presets() -> None:
 
 
 def test_an_unknown_preset_names_the_known_ones() -> None:
-    with pytest.raises(ConfigError, match="not known. Choose one of best-known, hinton-2006"):
+    with pytest.raises(ConfigError, match=r"not known\. Choose one of best-known, hinton-2006"):
         sae.preset(sae.load_sample("digits"), "sae-4")
 
 

@@ -30,7 +30,11 @@ _OWN_OPTIONS = ("epochs", "batch_size", "learning_rate", "activation", "seed")  
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder for the trained model.")
 @click.option("--config", "config_file", type=click.Path(dir_okay=False, path_type=Path), help="Settings, a JSON file.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Any setting, e.g. --set tied=true.")
-@click.option("--preset", "preset_name", help="A known stack: best-known, hinton-2006, matlab, ufldl, vincent-2010-sae-3 or vincent-2010-sdae-3.")
+@click.option(
+    "--preset",
+    "preset_name",
+    help="A known stack: best-known, hinton-2006, matlab, ufldl, vincent-2010-sae-3 or vincent-2010-sdae-3.",
+)
 @click.option("--epochs", type=int, help="Epochs of each level.")
 @click.option("--batch-size", type=int, help="Rows of a gradient step.")
 @click.option("--learning-rate", type=float, help="Of every level.")
