@@ -9,11 +9,13 @@ from numpy.typing import NDArray
 
 from explorer.cache import Cache
 from sae_core.data.dataset import Dataset
+from sae_core.errors import ModelFileError
 from sae_core.limits import MEGABYTE
 
 if TYPE_CHECKING:
     from sae_core.config import Scaling
     from sae_core.data.preparation import Preparation
+    from sae_core.jobs import Job
     from sae_core.model.trained import TrainedStack
     from sae_core.runs.run import Run
     from sae_core.runs.workspace import Workspace
@@ -78,13 +80,28 @@ def model(run_id: str) -> TrainedStack:
     Raises:
         RunNotFoundError: no such run. ModelFileError: no level is trained yet, or the files are damaged.
     """
-    found = run(run_id)
-    return _models.get(_version(found), found.model)
+    job = training(run_id)
+    if job is None:
+        return _models.get(version(run_id), run(run_id).model)
+    if job.trained_so_far is None:
+        raise ModelFileError("No level of this run is trained yet. Wait for its first level.")
+    return job.trained_so_far[1]
 
 
 def version(run_id: str) -> tuple[str, str]:
     """What names the weights of a run as they are now: part of the key of everything computed from them."""
-    return _version(run(run_id))
+    job = training(run_id)
+    if job is None:
+        return run_id, run(run_id).model_version  # a resumed run gets new weights under its old id
+    return run_id, f"phase {job.trained_so_far[0] if job.trained_so_far else 0}"
+
+
+def training(run_id: str) -> Job | None:
+    """The job that trains a run in this process, while it does."""
+    from sae_core.jobs import find_job
+
+    job = find_job(run_id)
+    return job if job is not None and job.snapshot().state.is_active else None
 
 
 def history(run_id: str) -> tuple[HistoryRow, ...]:
@@ -112,7 +129,7 @@ def codes(run_id: str, level: int | None = None, *, fine_tuned: bool = False) ->
             return stack.prepare(dataset(run_id))
         return stack.encode_prepared(prepared(run_id), deep, fine_tuned=fine_tuned)
 
-    return _arrays.get(("codes", *_version(run(run_id)), deep, fine_tuned and deep > 0), compute)
+    return _arrays.get(("codes", *version(run_id), deep, fine_tuned and deep > 0), compute)
 
 
 def errors(run_id: str, level: int | None = None) -> NDArray[np.float32]:
@@ -129,7 +146,7 @@ def errors(run_id: str, level: int | None = None) -> NDArray[np.float32]:
             found[part] = np.square(back - x[part]).sum(axis=1)
         return found
 
-    return _arrays.get(("errors", *_version(run(run_id)), deep), compute)
+    return _arrays.get(("errors", *version(run_id), deep), compute)
 
 
 def forget(run_id: str | None = None) -> None:
@@ -142,7 +159,3 @@ def forget(run_id: str | None = None) -> None:
         cache.forget(matches)
     if run_id is None:
         _datasets.forget()
-
-
-def _version(found: Run) -> tuple[str, str]:
-    return (found.id, found.model_version)  # a resumed run gets new weights under its old id

@@ -18,7 +18,7 @@ run_id = session.run_id
 assert run_id is not None
 with guarded():
     data, model = store.dataset(run_id), store.model(run_id)
-    if not parts.explain_missing(model, data):
+    if not parts.explain_missing(run_id, model, data):
         found = result_of(insights.classified(run_id), key="classified")
         if found is not None:
             part = parts.part_selector(found)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from explorer import places
+from explorer import places, store
 from explorer.charts import classification as charts
 from explorer.charts.style import CHART_CONFIG
 from explorer.session import Selection, Session
@@ -32,7 +32,7 @@ PARTS: dict[SplitName, str] = {"test": "Test rows", "validation": "Validation ro
 SCORES = {"f1": "F1", "precision": "Precision", "recall": "Recall"}
 
 
-def explain_missing(model: TrainedStack, data: Dataset) -> bool:
+def explain_missing(run_id: str, model: TrainedStack, data: Dataset) -> bool:
     """Say what is needed where there is nothing to classify; whether that is so."""
     if model.is_classifier:
         return False
@@ -43,6 +43,12 @@ def explain_missing(model: TrainedStack, data: Dataset) -> bool:
             "is fine-tuned.",
             link="data",
             label="Choose a label column",
+        )
+    elif store.training(run_id) is not None:
+        empty_state(
+            "The classifiers are trained when all levels are. This page fills by itself as soon as the first one is.",
+            link="train",
+            label="Watch it learn",
         )
     else:
         empty_state(

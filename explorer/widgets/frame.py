@@ -58,7 +58,7 @@ def begin_page(title: str, *, intro: str, needs: Needs) -> Session:
     session.write_address()
     st.title(title, anchor=False)
     st.caption(intro)
-    sidebar_status(session)
+    sidebar_status(session, follow_levels=needs == "model")
     while session.notices:
         st.warning(sentence(session.notices.pop(0)), icon=":material/info:")
     if needs != "nothing":
@@ -96,8 +96,6 @@ def page_link(address: str, *, label: str, icon: str = ":material/arrow_forward:
 
 
 def _stop_without(session: Session, needs: Needs) -> None:
-    from sae_core.jobs import find_job
-
     if session.data is None:
         empty_state(
             "There is no data set yet. Choose a sample or bring a file of your own.",
@@ -117,18 +115,23 @@ def _stop_without(session: Session, needs: Needs) -> None:
     if needs == "run":
         return
     with guarded():
-        job = find_job(session.run_id)
-        if job is not None and job.snapshot().state.is_active:
-            _explain_training()
-        else:
+        job = store.training(session.run_id)
+        if job is None:
             store.model(session.run_id)
             return
+        if job.trained_so_far is not None:
+            _note_training(job.trained_so_far[1].n_levels, len(job.config.layers))
+            return
+        empty_state(
+            "The first level is still in training. This page fills by itself as soon as it is done.",
+            link="train",
+            label="Watch it learn",
+        )
     st.stop()
 
 
-def _explain_training() -> None:
-    empty_state(
-        "The stack is still in training. This page fills by itself when it is done.",
-        link="train",
-        label="Watch it learn",
+def _note_training(trained: int, planned: int) -> None:
+    levels = f"{trained} of {planned} levels are" if trained < planned else "All levels are"
+    st.info(
+        f"{levels} trained so far, and are shown here; the rest joins them as it is done.", icon=":material/pending:"
     )

@@ -11,13 +11,17 @@ from explorer.widgets.text import count, literal
 POLL_SECONDS = 2.0  # beside the Train page's own, faster polling
 
 
-def sidebar_status(session: Session) -> None:
-    """Data set and run in the sidebar."""
+def sidebar_status(session: Session, *, follow_levels: bool = False) -> None:
+    """Data set and run in the sidebar.
+
+    Args:
+        follow_levels: run the page again whenever the run in training has finished another phase.
+    """
     with st.sidebar:
         if session.data is not None:
             _data_status(session)
         if session.run_id is not None:
-            _run_status(session.run_id)
+            _run_status(session.run_id, follow_levels)
 
 
 def _data_status(session: Session) -> None:
@@ -37,11 +41,12 @@ def _data_status(session: Session) -> None:
         st.caption(joined(parts))
 
 
-def _run_status(run_id: str) -> None:
+def _run_status(run_id: str, follow_levels: bool) -> None:
     from sae_core.jobs import find_job
 
     job = find_job(run_id)
     alive = job is not None and not job.snapshot().state.is_over
+    shown = job.trained_so_far if job is not None else None
 
     @st.fragment(run_every=POLL_SECONDS if alive else None)
     def panel() -> None:
@@ -58,7 +63,7 @@ def _run_status(run_id: str) -> None:
                     [state, f"{now.fraction:.0%}", f"{duration(now.seconds_left)} left" if now.seconds_left else ""]
                 )
             st.caption(state)
-        if alive and now.state.is_over:
+        if alive and (now.state.is_over or (follow_levels and job.trained_so_far != shown)):
             st.rerun()  # the page may now show what was missing
 
     panel()

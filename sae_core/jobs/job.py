@@ -74,6 +74,7 @@ class Job:
         self._history: list[HistoryRow] = []
         self._curve: list[CurvePoint] = []
         self._preview: PreviewReady | None = None
+        self._so_far: tuple[int, TrainedStack] | None = None
         self._model: TrainedStack | None = None
         self._error: SaeError | None = None
         self._last_checkpoint = time.monotonic()
@@ -153,6 +154,11 @@ class Job:
             "The training was stopped before it had finished. Resume it, or start again."
         )
 
+    @property
+    def trained_so_far(self) -> tuple[int, TrainedStack] | None:
+        """How many phases are complete, and the stack that they left; None while no phase is, and after the last."""
+        return self._so_far if self._state.is_active else None
+
     def start(self) -> None:
         """Start the thread; the registry calls this once."""
         self._thread.start()
@@ -218,6 +224,7 @@ class Job:
                 case PhaseStarted():
                     self._phases = event.plan
                     self._phase_index, self._epoch = event.phase.index, 1
+                    self._so_far = None if event.model is None else (event.phase.index, event.model)
                     self._device = (
                         f"{event.device}, {threads} thread{'s' if threads > 1 else ''}"
                         if event.device == "cpu"

@@ -89,11 +89,13 @@ class PhaseStarted:
     Attributes:
         plan: all phases.
         device: where it trains: cpu, cuda or mps.
+        model: the levels (and classifiers) that are trained so far; None before the first.
     """
 
     phase: Phase
     plan: tuple[Phase, ...]
     device: str
+    model: TrainedStack | None = None
 
 
 @dataclass(frozen=True)

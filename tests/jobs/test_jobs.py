@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sae_core.config import StackConfig
+from sae_core.config import LayerConfig, StackConfig
 from sae_core.data.dataset import Dataset
 from sae_core.data.samples import load_sample
 from sae_core.errors import CancelledError, DivergedError, SaeError, StorageError, TrainingError
@@ -141,6 +141,21 @@ def test_the_levels_trained_so_far_can_be_looked_at(iris: Dataset, workspace: Wo
     assert model.units == (3,)
     full = fit(iris, job.config)
     np.testing.assert_array_equal(model.encode(iris), full.encode(iris, 1))
+
+
+def test_the_levels_trained_so_far_can_be_looked_at_while_the_rest_trains(iris: Dataset, workspace: Workspace) -> None:
+    config = StackConfig(layers=[3, LayerConfig(units=2, epochs=100_000)], epochs=2)
+    job = start_job(iris, config, workspace=workspace)
+    wait(job, lambda _: job.trained_so_far is not None)
+    assert job.trained_so_far is not None
+    phases_done, model = job.trained_so_far
+    assert phases_done == 1
+    assert model.units == (3,)
+    only_first = fit(iris, config.replace(layers=config.layers[:1]))
+    np.testing.assert_array_equal(model.encode(iris), only_first.encode(iris, 1))
+    job.stop()
+    assert job.join(30)
+    assert job.trained_so_far is None
 
 
 def test_before_the_first_level_is_done_there_is_no_model(iris: Dataset, workspace: Workspace) -> None:

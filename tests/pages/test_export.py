@@ -205,7 +205,7 @@ def test_a_run_in_training_is_waited_for(open_page: OpenPage, table: Dataset) ->
     endless = StackConfig(layers=[5, 3], epochs=100_000, batch_size=8)
     job = jobs.start_job(table, endless, workspace=store.workspace())
     app = open_page("export", data=table, run_id=job.id)
-    assert "still in training" in seen(app)
+    assert "first level is still in training" in seen(app)
     assert not downloads(app)
     job.stop()
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from explorer import store
 from explorer.places import PAGES
-from sae_core.config import StackConfig
+from sae_core.config import LayerConfig, StackConfig
 from sae_core.data.dataset import Dataset
+from sae_core.jobs import start_job
 from tests.pages.conftest import OpenPage, seen
+from tests.pages.waiting import settled
 
 ADDRESSES = [place.address for place in PAGES]
 
@@ -51,6 +54,34 @@ def test_without_data_every_page_says_what_to_do(open_page: OpenPage, address: s
     assert "Choose a sample" in seen(app) or "no data set" in seen(app).lower()
     assert not app.error
     assert not app.exception
+
+
+@pytest.mark.parametrize("address", ["reconstructions", "codes", "export"])
+def test_levels_that_are_trained_can_be_looked_at_while_the_next_one_trains(
+    open_page: OpenPage, table: Dataset, address: str
+) -> None:
+    config = StackConfig(layers=[5, LayerConfig(units=3, epochs=100_000)], epochs=2)
+    job = start_job(table, config, workspace=store.workspace())
+    while job.trained_so_far is None:
+        assert not job.join(0.01)
+    app = settled(open_page(address, data=table, config=config, run_id=job.id))
+    assert "1 of 2 levels are trained so far" in seen(app)
+    assert not app.error
+    assert store.model(job.id).units == (5,)
+    job.stop()
+    assert job.join(30)
+
+
+def test_classifiers_are_waited_for_while_the_levels_train(open_page: OpenPage, table: Dataset) -> None:
+    config = StackConfig(layers=[5, LayerConfig(units=3, epochs=100_000)], epochs=2)
+    job = start_job(table, config, workspace=store.workspace())
+    while job.trained_so_far is None:
+        assert not job.join(0.01)
+    assert "The classifiers are trained when all levels are" in seen(
+        open_page("classification", data=table, config=config, run_id=job.id)
+    )
+    job.stop()
+    assert job.join(30)
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
