@@ -8,10 +8,14 @@ session from it.
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
+import numpy as np
 import streamlit as st
+from numpy.typing import NDArray
 
 from explorer import store
 from sae_core.config import LayerConfig, StackConfig
@@ -21,6 +25,7 @@ from sae_core.errors import DataError, SaeError, StorageError
 KEY = "explorer_session"
 FIRST_SAMPLE = "mnist"
 MAX_UNDO = 50
+MAX_SELECTIONS_BACK = 20
 
 log = logging.getLogger(__name__)
 
@@ -30,12 +35,26 @@ class Selection:
     """Rows that the user picked out, e.g. with a lasso.
 
     Attributes:
-        rows: row numbers in the data set.
-        source: which chart they were picked in; "" for none.
+        rows: row numbers in the data set, sorted.
+        source: where they were picked: a chart's key, or a word such as "search"; "" for none.
     """
 
     rows: tuple[int, ...] = ()
     source: str = ""
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @cached_property
+    def array(self) -> NDArray[np.int64]:
+        """(m,) the rows."""
+        return np.array(self.rows, dtype=np.int64)
+
+    def mask(self, n: int) -> NDArray[np.bool_]:
+        """(n,) which rows of a data set are chosen."""
+        chosen = np.zeros(n, dtype=bool)
+        chosen[self.array[self.array < n]] = True
+        return chosen
 
 
 @dataclass
@@ -49,7 +68,8 @@ class Session:
         config: the stack as designed so far.
         undone: earlier configurations, newest last.
         run_id: the run that the pages show.
-        selection: rows picked out on a map.
+        selection: rows picked out, on any chart of any page.
+        selections_before: earlier ones, newest last.
         notices: sentences to show once, at the top of the next page.
         pages: what a page keeps for itself, by its address.
         generation: grows with every change of the data set or run; part of widget keys that must start afresh.
@@ -62,6 +82,7 @@ class Session:
     undone: list[StackConfig] = field(default_factory=list)
     run_id: str | None = None
     selection: Selection = Selection()
+    selections_before: list[Selection] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
     pages: dict[str, dict[str, Any]] = field(default_factory=dict)
     generation: int = 0
@@ -82,6 +103,7 @@ class Session:
         config = suggested(data)  # may raise: nothing has changed until here
         self.data, self.data_address, self.own_split = data, address, data.split_options
         self.config, self.undone = config, []
+        self._forget_selection()
         self._let_run_go()
 
     def use_split(self, options: SplitOptions) -> None:
@@ -97,14 +119,32 @@ class Session:
         """Show this run on all pages, with its data set and configuration. Raises RunNotFoundError."""
         data, config = store.dataset(run_id), run_config(run_id)
         if self.data is None or data.fingerprint != self.data.fingerprint:
+            if self.data is None or len(data) != len(self.data) or data.name != self.data.name:
+                self._forget_selection()  # other rows; another split of the same file keeps them
             self.data, self.data_address, self.own_split = data, data.fingerprint, data.split_options
         self.config, self.undone = config, []
         self._let_run_go()
         self.run_id = run_id
 
     def _let_run_go(self) -> None:
-        self.run_id, self.selection = None, Selection()
+        self.run_id = None
         self.generation += 1
+
+    def select(self, rows: Iterable[int] | NDArray[np.int64], source: str = "") -> None:
+        """Choose these rows on all pages, until others are chosen or the selection is cleared."""
+        chosen = np.unique(np.asarray(rows if isinstance(rows, np.ndarray) else list(rows), dtype=np.int64))
+        new = Selection(tuple(chosen.tolist()), source)
+        if new.rows != self.selection.rows:
+            self.selections_before = [*self.selections_before, self.selection][-MAX_SELECTIONS_BACK:]
+        self.selection = new
+
+    def select_before(self) -> None:
+        """Go back to the selection before this one."""
+        if self.selections_before:
+            self.selection = self.selections_before.pop()
+
+    def _forget_selection(self) -> None:
+        self.selection, self.selections_before = Selection(), []
 
     def change_config(self, config: StackConfig) -> None:
         """Design another stack; the one before can be had back with `undo`."""

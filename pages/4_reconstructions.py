@@ -7,6 +7,7 @@ import streamlit as st
 from explorer import insights, store
 from explorer.widgets import reconstructions as parts
 from explorer.widgets.frame import begin_page, guarded, next_step
+from explorer.widgets.selection import selection_bar
 from explorer.widgets.waiting import result_of
 
 session = begin_page(
@@ -18,6 +19,8 @@ run_id = session.run_id
 assert run_id is not None
 with guarded():
     data, model = store.dataset(run_id), store.model(run_id)
+    with guarded():
+        selection_bar(session, data)
     errors = result_of(insights.row_errors(run_id), key="row-errors")
     if errors is not None:
         chosen = parts.choose(session, data, errors, model.units)

@@ -9,12 +9,15 @@ from explorer.insights import Atlas
 from explorer.session import Session
 from explorer.widgets import codes as parts
 from explorer.widgets.frame import begin_page, guarded, next_step
+from explorer.widgets.selection import selection_bar
 from sae_core.analysis.projections import LevelMap, Method
 
 
 @st.fragment
 def maps(session: Session, run_id: str, found: Atlas, drawn: list[LevelMap], method: Method) -> None:
     """Colours and selections change without the rest of the page."""
+    with guarded():
+        selection_bar(session, found.data)
     with guarded():
         with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
             left, right = st.container(width=270), st.container(width="stretch")

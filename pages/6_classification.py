@@ -7,6 +7,7 @@ import streamlit as st
 from explorer import insights, store
 from explorer.widgets import classification as parts
 from explorer.widgets.frame import begin_page, guarded, next_step
+from explorer.widgets.selection import selection_bar
 from explorer.widgets.waiting import result_of
 
 session = begin_page(
@@ -21,6 +22,8 @@ with guarded():
     if not parts.explain_missing(run_id, model, data):
         found = result_of(insights.classified(run_id), key="classified")
         if found is not None:
+            with guarded():
+                selection_bar(session, data)
             part = parts.part_selector(found)
             with guarded():
                 parts.show_accuracies(model, found, part)

@@ -11,7 +11,7 @@ import streamlit as st
 from explorer import places, store
 from explorer.charts import classification as charts
 from explorer.charts.style import CHART_CONFIG
-from explorer.session import Selection, Session
+from explorer.session import Session
 from explorer.widgets.frame import empty_state
 from explorer.widgets.rows import show_rows
 from explorer.widgets.text import count, literal
@@ -229,7 +229,7 @@ def show_mistakes(session: Session, model: TrainedStack, data: Dataset, found: C
         )
         rows = found.rows[positions]
         if len(rows) and st.button("Show them on the maps", icon=":material/scatter_plot:"):
-            session.selection = Selection(tuple(sorted(rows.tolist())), source="misclassified")
+            session.select(rows, "misclassified")
             st.switch_page(places.page("codes").path, query_params=st.query_params.to_dict())
     total = int((found.parts == part).sum())
     st.markdown(f"**{count(len(rows), 'row')}** of {total:,} ({len(rows) / max(total, 1):.1%})")

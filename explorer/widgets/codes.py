@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import pandas as pd
 import streamlit as st
-from numpy.typing import NDArray
 
 from explorer import insights
 from explorer.charts import maps as charts
 from explorer.charts import style
 from explorer.charts.maps import Colouring
 from explorer.insights import Atlas
-from explorer.session import Selection, Session
+from explorer.session import Session
 from explorer.tasks import Task, TaskState
-from explorer.widgets.rows import composition, show_rows
+from explorer.widgets.rows import show_rows
+from explorer.widgets.selection import selectable_chart, shapes_of
 from explorer.widgets.text import count, literal, sentence
 from explorer.widgets.waiting import AT_ONCE, POLL_SECONDS, result_of
 from sae_core.analysis.projections import LevelMap, MapSettings, Method
+from sae_core.analysis.selection import as_rows
 from sae_core.data.dataset import Dataset
 from sae_core.model.trained import TrainedStack
 
@@ -189,8 +190,6 @@ def show_legend(colouring: Colouring) -> None:
 
 def show_maps(session: Session, found: Atlas, drawn: list[LevelMap], colouring: Colouring, method: Method) -> None:
     """Maps side by side, and the chosen rows beside them."""
-    keys = {each.level: f"map-{found.model.n_levels}-{each.level}" for each in drawn}
-    take_selection(session, {keys[each.level]: each.method for each in drawn})
     # Side by side on a wide page; on a narrow one the chosen rows go below the maps.
     with st.container(horizontal=True, gap="small"):
         left = st.container(width=MAPS_WIDTH)
@@ -199,30 +198,20 @@ def show_maps(session: Session, found: Atlas, drawn: list[LevelMap], colouring: 
         for start in range(0, len(drawn), 2):
             for column, each in zip(st.columns(2, gap="small"), drawn[start : start + 2], strict=False):
                 with column, st.container(border=True):
-                    _one_map(session, map_title(found, each, method), each, colouring, keys[each.level])
+                    key = f"map-{found.model.n_levels}-{each.level}"
+                    _one_map(session, found, method, each, colouring, key)
     with right:
         selection_panel(session, found)
 
 
-def _one_map(session: Session, title: str, drawn: LevelMap, colouring: Colouring, key: str) -> None:
-    chosen = session.selection.rows
-    outline = session.page("codes").get("outline", ()) if session.selection.source == key else ()
-    figure = charts.map_figure(
-        drawn,
-        colouring,
-        title=title,
-        chosen=np.isin(drawn.rows, chosen) if chosen else None,
-        outline=outline if drawn.method == session.page("codes").get("outline_method") else (),
-        height=MAP_HEIGHT,
-    )
-    st.plotly_chart(
-        figure,
-        key=key,
-        on_select="rerun",
-        selection_mode=("points", "box", "lasso"),
-        config=charts.MAP_CONFIG,
-        alt=f"Map of {len(drawn.rows):,} rows: {title}",
-    )
+def _one_map(session: Session, found: Atlas, method: Method, drawn: LevelMap, colouring: Colouring, key: str) -> None:
+    title = map_title(found, drawn, method)
+    chosen = session.selection.mask(int(drawn.rows.max()) + 1)[drawn.rows] if session.selection.rows else None
+    space = f"{drawn.method} {found.settings} {found.fine_tuned}"
+    outline = shapes_of(session, key, space)
+    figure = charts.map_figure(drawn, colouring, title=title, chosen=chosen, outline=outline, height=MAP_HEIGHT)
+    alt = f"Map of {len(drawn.rows):,} rows: {title}"
+    selectable_chart(session, figure, key=key, config=charts.MAP_CONFIG, alt=alt, space=space)
     if drawn.note:
         st.caption(sentence(drawn.note))
 
@@ -235,60 +224,21 @@ def map_title(found: Atlas, drawn: LevelMap, method: Method) -> str:
     return f"{name} · {count(units, 'value' if drawn.level == 0 else 'unit')}" + (" · PCA for now" if waiting else "")
 
 
-def take_selection(session: Session, keys: dict[str, Method]) -> None:
-    """Make the newest lasso, box or click on any of these maps the session's selection.
-
-    A chart's event comes back empty whenever its figure changes, and stays as it was on every other rerun: only an
-    event that is neither empty nor the one already taken is news.
-
-    Args:
-        keys: of the charts, with the method of the map that each shows.
-    """
-    kept = session.page("codes")
-    taken: dict[str, Any] = kept.setdefault("taken", {})
-    for key, method in keys.items():
-        event = st.session_state.get(key)
-        rows = charts.chosen_rows(event)
-        if not rows:
-            taken.pop(key, None)
-        elif taken.get(key) != rows:
-            taken[key] = rows
-            session.selection = Selection(rows, source=key)
-            kept["outline"] = charts.outlines(event)
-            kept["outline_method"] = method
-
-
 def selection_panel(session: Session, found: Atlas) -> None:
-    """The chosen rows: how many of which class, and what they look like."""
-    data, rows = found.data, np.array(session.selection.rows, dtype=np.int64)
-    rows = rows[rows < len(data)]
+    """What the chosen rows look like."""
+    data, rows = found.data, as_rows(session.selection.array, len(found.data))
     with st.container(border=True):
+        st.markdown("**Chosen rows**")
         if not len(rows):
-            st.markdown("**Chosen rows**")
             st.caption(
                 "Draw a lasso or a box around points on any map, or click one. The rows are listed here and stand out "
-                "on all maps: see whether a group holds together from level to level."
+                "on all maps and pages: see whether a group holds together from level to level."
             )
             return
-        st.markdown(composition(data, rows))
-        with st.container(horizontal=True):
-            st.button("Clear", icon=":material/close:", on_click=clear, args=(session,))
-            st.button("Invert", icon=":material/swap_horiz:", on_click=invert, args=(session, found.rows))
         off_map = int((~np.isin(rows, found.rows)).sum())
         if off_map:
             st.caption(f"{count(off_map, 'row')} of them not on the maps, which show a sample.")
         show_rows(data, rows, key="chosen", columns=6, cell=40)
-
-
-def clear(session: Session) -> None:
-    """Choose nothing."""
-    session.selection = Selection()
-
-
-def invert(session: Session, rows: NDArray[np.int64]) -> None:
-    """Choose the other rows of the maps."""
-    others = np.setdiff1d(rows, np.array(session.selection.rows, dtype=np.int64))
-    session.selection = Selection(tuple(others.tolist()), source="inverted")
 
 
 def sample_note(found: Atlas) -> str:

@@ -15,7 +15,7 @@ from explorer.charts import errors as error_charts
 from explorer.charts.errors import level_name
 from explorer.charts.reconstructions import difference_map, picture_grid, value_table
 from explorer.charts.style import CHART_CONFIG, number
-from explorer.session import Selection, Session
+from explorer.session import Session
 from explorer.widgets.rows import hover_texts, labels_of, show_rows
 from explorer.widgets.text import count, literal
 from explorer.widgets.waiting import result_of
@@ -320,7 +320,7 @@ def show_outliers(session: Session, data: Dataset, errors: RowErrors, chosen: Ch
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f"**{count(len(beyond), 'row')}** above {number(threshold)}, the largest error first")
             if len(beyond) and st.button("Show them on the maps", icon=":material/scatter_plot:"):
-                session.selection = Selection(tuple(sorted(beyond.tolist())), source="errors")
+                session.select(beyond, "errors")
                 st.switch_page(places.page("codes").path, query_params=st.query_params.to_dict())
         said = {f"Error at level {level}": errors.at(level)[beyond] for level in errors.levels}
         show_rows(data, beyond, key="outliers", said=said, columns=10, cell=46)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from explorer.charts import style
 from explorer.charts.reconstructions import picture_wall
-from explorer.widgets.text import count, literal
+from explorer.widgets.text import count
 from sae_core.data.dataset import Dataset
 
 MAX_PICTURES = 100
@@ -118,16 +118,3 @@ def hover_texts(data: Dataset, rows: NDArray[np.int64], said: Said) -> list[str]
 
 def _said(value: object) -> str:
     return style.number(float(value)) if isinstance(value, float | np.floating) else str(value)
-
-
-def composition(data: Dataset, rows: NDArray[np.int64], most: int = 4) -> str:
-    """How many rows of which classes, commonest first, as markdown: "12 rows: setosa 9, virginica 3"."""
-    text = f"**{count(len(rows), 'row')}**"
-    if data.labels is None or not len(rows):
-        return text
-    codes, numbers = np.unique(data.class_codes[rows], return_counts=True)
-    order = np.argsort(-numbers, kind="stable")
-    names = ["no label" if codes[i] < 0 else literal(data.classes[codes[i]], 20) for i in order]
-    parts = [f"**{name}** {numbers[i]:,}" for i, name in zip(order[:most], names, strict=False)]
-    rest = int(numbers[order[most:]].sum())
-    return f"{text} · " + " · ".join([*parts, *([f"others {rest:,}"] if rest else [])])
