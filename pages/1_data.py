@@ -28,6 +28,6 @@ if data is not None:
     left, right = st.columns([3, 2], gap="medium")
     with left, guarded():
         dataset.show_summary(data)
-        dataset.show_rows(data)
+        dataset.show_rows(data, key="in-use")
     with right, guarded():
         dataset.split_editor(session)

@@ -47,10 +47,10 @@ def show_summary(data: Dataset) -> None:
         st.caption(f"Source: {sentence(data.source)}")
 
 
-def show_rows(data: Dataset) -> None:
-    """Pictures with their labels, or the columns and first rows of a table."""
+def show_rows(data: Dataset, *, key: str) -> None:
+    """Pictures with their labels, or the columns and first rows of a table; `key` is unique on the page."""
     if data.image_shape is not None:
-        return picture_grid(data)
+        return picture_grid(data, key=key)
     if isinstance(data.features, pd.DataFrame):
         tabs = st.tabs(["Columns", "First rows"])
         with tabs[0]:
@@ -77,7 +77,7 @@ def first_rows(data: Dataset, n: int = FIRST_ROWS) -> pd.DataFrame:
     return pd.concat([pd.DataFrame(front, index=table.index), table], axis=1) if front else table
 
 
-def picture_grid(data: Dataset) -> None:
+def picture_grid(data: Dataset, *, key: str) -> None:
     """A row of pictures for each class, or plain rows without labels."""
     assert data.image_shape is not None
     codes = data.class_codes
@@ -92,7 +92,7 @@ def picture_grid(data: Dataset) -> None:
     rows = [(name, np.asarray(data.take(part), dtype=np.float32)) for name, part in chosen if len(part)]
     hover = [[f"row {row}" for row in part] for _, part in chosen if len(part)]
     figure = gallery(rows, data.image_shape, hover=hover, cell=44)
-    live_chart(figure, key="data-pictures", alt="Pictures of each class")
+    live_chart(figure, key=f"{key}-pictures", alt="Pictures of each class")
     if len(data.classes) > CLASSES_SHOWN:
         st.caption(f"{count(len(data.classes) - CLASSES_SHOWN, 'further class', 'further classes')} not shown here.")
 

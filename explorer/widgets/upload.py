@@ -112,7 +112,7 @@ def _decide(session: Session, upload: Upload) -> None:
         )
     else:
         show_summary(guess)
-        show_rows(guess)
+        show_rows(guess, key="upload")
         told = count(len(guess), "row")
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,10 +13,11 @@ from explorer.charts.style import number, shorten
 from explorer.session import Session
 from explorer.uploads import Upload
 from explorer.widgets.text import count, sentence
-from sae_core.data.column_guess import ColumnGuess
+from sae_core.data.column_guess import ColumnGuess, GuessedKind, Role
 from sae_core.data.tables import TableGuess
+from sae_core.limits import MAX_CLASSES
 
-ROLES = ["feature", "ignore", "identifier"]
+ROLES = ["feature", "label", "ignore", "identifier"]
 KINDS = ["numeric", "category", "date", "boolean", "text"]
 NO_LABEL = "no label"
 
@@ -95,14 +97,11 @@ def _label_changed(upload: Upload) -> None:
 
 
 def _column_editor(session: Session, upload: Upload, guess: TableGuess) -> None:
-    shown = [column for column in guess.columns if column.name != upload.label]
-    key = f"data-columns-{upload.digest[:12]}-{hash((upload.label, upload.dialect))}"
+    page = session.page("data")
+    key = f"data-columns-{upload.digest[:12]}-{hash((upload.label, upload.dialect))}-{page.get('columns-refused', 0)}"
     if key not in st.session_state:  # mounted anew: earlier corrections become the starting point
-        session.page("data")["columns"] = pd.DataFrame([_row(column, upload) for column in shown])
-    base: pd.DataFrame = session.page("data")["columns"]
-    if base.empty:
-        st.caption("The label is the only column, so there is nothing to learn from. Choose another label, or none.")
-        return
+        page["columns"] = pd.DataFrame([_row(column, upload) for column in guess.columns])
+    base: pd.DataFrame = page["columns"]
     edited = st.data_editor(
         base,
         key=key,
@@ -114,7 +113,7 @@ def _column_editor(session: Session, upload: Upload, guess: TableGuess) -> None:
             "Role": st.column_config.SelectboxColumn(
                 options=ROLES,
                 required=True,
-                help="feature: learned from. identifier: shown with a row. ignore: left out.",
+                help="feature: learned from. label: the classes. identifier: shown with a row. ignore: left out.",
             ),
             "Kind": st.column_config.SelectboxColumn(options=KINDS, required=True),
             "Missing": st.column_config.NumberColumn(format="localized", width="small"),
@@ -123,24 +122,52 @@ def _column_editor(session: Session, upload: Upload, guess: TableGuess) -> None:
             "Noticed": st.column_config.TextColumn(width="large"),
         },
     )
-    _take_over(upload, shown, edited)
+    label, refusal = take_over(upload, guess.columns, list(edited["Role"]), list(edited["Kind"]))
+    if refusal:
+        session.notices.append(refusal)
+        page["columns-refused"] = page.get("columns-refused", 0) + 1
+        st.rerun()
+    if label != upload.label:
+        upload.label, upload.label_chosen = label, True
+        st.rerun()
 
 
-def _take_over(upload: Upload, shown: list[ColumnGuess], edited: pd.DataFrame) -> None:
-    """Keep only what differs from the guess."""
-    for column, role, kind in zip(shown, edited["Role"], edited["Kind"], strict=True):
-        for chosen, guessed, kept in ((role, column.role, upload.roles), (kind, column.kind, upload.kinds)):
-            if chosen is not None and chosen != guessed:
-                kept[column.name] = chosen
-            else:
-                kept.pop(column.name, None)
+def take_over(
+    upload: Upload, columns: Sequence[ColumnGuess], roles: Sequence[Role], kinds: Sequence[GuessedKind]
+) -> tuple[str | None, str]:
+    """Keep what was edited and differs from the guess.
+
+    Args:
+        columns: of the table; roles, kinds: of each, as edited.
+
+    Returns:
+        The label column that the edits ask for, and why it cannot be one ("" if it can).
+    """
+    for column, role, kind in zip(columns, roles, kinds, strict=True):
+        if role is not None and role not in (column.role, "label"):
+            upload.roles[column.name] = role
+        else:
+            upload.roles.pop(column.name, None)
+        if kind is not None and kind != column.kind:
+            upload.kinds[column.name] = kind
+        else:
+            upload.kinds.pop(column.name, None)
+    asked = [column for column, role in zip(columns, roles, strict=True) if role == "label"]
+    new = [column for column in asked if column.name != upload.label]
+    if new and not new[-1].can_be_label:
+        return upload.label, (
+            f"{new[-1].name} cannot be the label: a label has two to {MAX_CLASSES:,} different values, and this column "
+            f"has {new[-1].distinct:,}{'' if new[-1].distinct_is_exact else ' or more'}. Choose another column."
+        )
+    return (new or asked)[-1].name if asked else None, ""
 
 
 def _row(column: ColumnGuess, upload: Upload) -> dict[str, Any]:
     extent = ""
     if column.minimum is not None and column.maximum is not None:
         low, high = (
-            number(value, 4) if isinstance(value, float) else str(value) for value in (column.minimum, column.maximum)
+            number(value, 4) if isinstance(value, float) else str(value).removesuffix("T00:00:00")
+            for value in (column.minimum, column.maximum)
         )
         extent = f"{low} to {high}"
     elif column.frequent:
@@ -150,7 +177,7 @@ def _row(column: ColumnGuess, upload: Upload) -> dict[str, Any]:
         noticed.append(f"{count(column.unfit, 'cell')} not {column.kind}, taken as missing")
     return {
         "Column": column.name,
-        "Role": upload.roles.get(column.name, column.role),
+        "Role": "label" if column.name == upload.label else upload.roles.get(column.name, column.role),
         "Kind": upload.kinds.get(column.name, column.kind),
         "Missing": column.missing,
         "Distinct": f"{column.distinct:,}" if column.distinct_is_exact else f"{column.distinct:,}+",

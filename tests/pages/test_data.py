@@ -202,6 +202,19 @@ def test_arrays_are_looked_at_then_used(open_page: OpenPage, table: Dataset) -> 
     assert (data.kind, data.n_features, data.classes) == ("arrays", 5, (0, 1))
 
 
+def test_arrays_of_pictures_are_looked_at_while_other_pictures_are_in_use(
+    open_page: OpenPage, pictures: Dataset
+) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 6, 6), dtype=np.uint8)
+    head = bytes([0, 0, 8, 3]) + b"".join(size.to_bytes(4, "big") for size in pixels.shape)
+    app = bring(open_page("data", data=pictures), ("images-idx3-ubyte", head + pixels.tobytes()))
+    assert not app.error
+    press(app, "data-use")
+    data = session_of(settled(app)).data
+    assert data is not None
+    assert data.image_shape == (6, 6, 1)
+
+
 def test_the_same_file_is_not_prepared_twice(
     open_page: OpenPage, table: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
