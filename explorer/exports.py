@@ -73,7 +73,7 @@ def onnx(run_id: str, output: OnnxOutput, level: int | None, *, fine_tuned: bool
     """One ONNX file from raw columns or pixels to codes, reconstructions or classes."""
     from sae_core.export.onnx import export_onnx
 
-    model, data = store.model(run_id), store.dataset(run_id)
+    model, data = store.model(run_id), store.dataset_or_none(run_id)
     tuned = "-fine-tuned" if fine_tuned and output == "code" else ""
     what = "classes" if output == "classes" else f"{output}-{'input' if level == 0 else f'level-{level}'}{tuned}"
 
@@ -86,11 +86,12 @@ def onnx(run_id: str, output: OnnxOutput, level: int | None, *, fine_tuned: bool
 def bundle(run_id: str) -> Request:
     """The whole model as one ZIP file, with a program that needs only numpy and safetensors."""
     from sae_core.export.bundle import export_bundle
+    from sae_core.export.origin import Origin
 
-    model, data = store.model(run_id), store.dataset(run_id)
+    model, data, origin = store.model(run_id), store.dataset_or_none(run_id), Origin.of(store.run(run_id).record)
 
     def write(path: Path, report: Report) -> Exported:
-        return export_bundle(model, path, data=data, progress=report)
+        return export_bundle(model, path, data=data, origin=origin, progress=report)
 
     return _request(run_id, ("bundle",), f"{stem(model)}.zip", write)
 

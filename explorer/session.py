@@ -116,9 +116,12 @@ class Session:
         self._let_run_go()
 
     def show_run(self, run_id: str) -> None:
-        """Show this run on all pages, with its data set and configuration. Raises RunNotFoundError."""
-        data, config = store.dataset(run_id), run_config(run_id)
-        if self.data is None or data.fingerprint != self.data.fingerprint:
+        """Show this run on all pages, with its data set and configuration. Raises RunNotFoundError.
+
+        A run whose data set is not in the workspace (an imported one) is shown beside the data set in use.
+        """
+        data, config = store.dataset_or_none(run_id), run_config(run_id)
+        if data is not None and (self.data is None or data.fingerprint != self.data.fingerprint):
             if self.data is None or len(data) != len(self.data) or data.name != self.data.name:
                 self._forget_selection()  # other rows; another split of the same file keeps them
             self.data, self.data_address, self.own_split = data, data.fingerprint, data.split_options
@@ -204,13 +207,24 @@ def current() -> Session:
         session = st.session_state[KEY] = Session()
         session.follow_address()
         if session.data is None:
-            try:
-                session.use_data(store.sample(FIRST_SAMPLE), address=FIRST_SAMPLE)
-            except SaeError as error:
-                session.notices.append(str(error))
+            _begin_with_sample(session)
     else:
         session.follow_address()
     return session
+
+
+def _begin_with_sample(session: Session) -> None:
+    """The address's data set where its run has none of its own in the workspace, else the first sample."""
+    run_id, config = session.run_id, session.config
+    asked = st.query_params.get("data", "") if run_id is not None else ""
+    for address in dict.fromkeys((asked or FIRST_SAMPLE, FIRST_SAMPLE)):
+        try:
+            session.use_data(addressed_data(address), address=address)
+            break
+        except SaeError as error:
+            session.notices.append(str(error))
+    if run_id is not None:
+        session.run_id, session.config = run_id, config
 
 
 def suggested(data: Dataset) -> StackConfig:

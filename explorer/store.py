@@ -74,6 +74,19 @@ def dataset(run_id: str) -> Dataset:
     return job.data if job is not None else stored_dataset(run(run_id).record.dataset_fingerprint)
 
 
+def dataset_or_none(run_id: str) -> Dataset | None:
+    """The data set that a run was trained on; None where the workspace does not have it (an imported run).
+
+    Raises:
+        RunNotFoundError: no such run. ModelFileError: the stored data set is damaged.
+    """
+    from sae_core.jobs import find_job
+
+    if find_job(run_id) is None and not workspace().has_dataset(run(run_id).record.dataset_fingerprint):
+        return None
+    return dataset(run_id)
+
+
 def model(run_id: str) -> TrainedStack:
     """The trained stack of a run, read and verified once; of an unfinished run, the levels that are trained so far.
 
@@ -92,7 +105,9 @@ def version(run_id: str) -> tuple[str, str]:
     """What names the weights of a run as they are now: part of the key of everything computed from them."""
     job = training(run_id)
     if job is None:
-        return run_id, run(run_id).model_version  # a resumed run gets new weights under its old id
+        # A resumed run gets new weights under its old id, an imported one may be shown with another data set.
+        found = run(run_id)
+        return run_id, f"{found.model_version} {found.record.dataset_fingerprint}"
     return run_id, f"phase {job.trained_so_far[0] if job.trained_so_far else 0}"
 
 

@@ -9,7 +9,7 @@ from explorer.runview import RunView, planned_run, view_run
 from explorer.session import Session, run_config
 from explorer.widgets import training as parts
 from explorer.widgets import training_charts as charts
-from explorer.widgets.frame import begin_page, guarded, next_step, page_link
+from explorer.widgets.frame import begin_page, explain_missing_data, guarded, next_step, page_link
 from explorer.widgets.text import literal
 from sae_core.data.dataset import Dataset
 from sae_core.training.plan import check
@@ -58,9 +58,12 @@ session = begin_page("Train", intro="One level after the other learns to give ba
 data = session.data
 assert data is not None
 with guarded():
-    run = view_run(session.run_id) if session.run_id else None
+    absent = session.run_id is not None and store.dataset_or_none(session.run_id) is None  # an imported run
+    run = view_run(session.run_id) if session.run_id and not absent else None
     parts.controls(session, run)
-    if run is None:
+    if absent and session.run_id:
+        explain_missing_data(session.run_id)
+    elif run is None:
         waiting(session, data)
     else:
         parts.outcome(run)

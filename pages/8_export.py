@@ -5,19 +5,15 @@ from __future__ import annotations
 import streamlit as st
 
 from explorer import store
+from explorer.session import Session
 from explorer.widgets import export as parts
-from explorer.widgets.frame import begin_page, guarded
+from explorer.widgets.bring import import_card
+from explorer.widgets.frame import begin_page, guarded, require
 
-session = begin_page(
-    "Export",
-    intro="Take the encoder and its codes away. Each file takes your own columns or pixels, and is loaded again and "
-    "compared before it is offered.",
-    needs="model",
-)
-run_id = session.run_id
-assert run_id is not None
-with guarded():
-    model, data = store.model(run_id), store.dataset(run_id)
+
+def cards(session: Session, run_id: str) -> None:
+    """A card for each form."""
+    model, data = store.model(run_id), store.dataset_or_none(run_id)
     parts.not_yet_trained_note(model, len(session.config.layers))
     left, right = st.columns(2, gap="medium")
     with left:
@@ -30,3 +26,19 @@ with guarded():
             parts.bundle_card(run_id, model)
         with st.container(border=True), guarded():
             parts.codes_card(run_id, model, data)
+
+
+session = begin_page(
+    "Export",
+    intro="Take the encoder and its codes away. Each file takes your own columns or pixels, and is loaded again and "
+    "compared before it is offered.",
+    needs="nothing",
+    follow_levels=True,
+)
+if parts.way(session) == "Import":
+    with guarded():
+        import_card(session)
+else:
+    require(session, "model alone")
+    with guarded():
+        cards(session, str(session.run_id))

@@ -10,6 +10,7 @@ import streamlit as st
 from explorer import exports
 from explorer.charts.style import joined
 from explorer.exports import ReadyFile, Request
+from explorer.session import Session
 from explorer.tasks import TaskState
 from explorer.widgets.text import count, literal, sentence
 from explorer.widgets.waiting import result_of
@@ -21,6 +22,22 @@ from sae_core.model.trained import TrainedStack
 GIVES = {"code": "Code", "reconstruction": "Reconstruction", "classes": "Classes"}
 MOST_IN_MEMORY = 64 * MEGABYTE  # of one file that is offered
 FINE_TUNED_HELP = "As pretraining left the stack, without labels; or after fine-tuning with labels."
+
+
+def way(session: Session) -> str:
+    """Whether something is taken away or brought: "Export" or "Import"."""
+    page = session.page("export")
+    st.session_state["export-way"] = page.get("view", "Export")
+    st.segmented_control(
+        "Take away or bring",
+        ["Export", "Import"],
+        key="export-way",
+        required=True,
+        label_visibility="collapsed",
+        on_change=lambda: page.update(view=st.session_state["export-way"]),
+        help="Import brings a bundle that was exported here or elsewhere.",
+    )
+    return str(page.get("view", "Export"))
 
 
 def onnx_card(run_id: str, model: TrainedStack) -> None:
@@ -77,8 +94,12 @@ def bundle_card(run_id: str, model: TrainedStack) -> None:
         )
 
 
-def codes_card(run_id: str, model: TrainedStack, data: Dataset) -> None:
+def codes_card(run_id: str, model: TrainedStack, data: Dataset | None) -> None:
     """Codes of all rows as CSV and Parquet."""
+    if data is None:
+        _heading("Codes", "The code of each row of the data set.")
+        st.info("Codes belong to rows, and the data set of this imported run is not in the workspace.")
+        return
     _heading(
         "Codes", f"The code of each of the {count(len(data), 'row')}, with row number, identifiers, label and split."
     )

@@ -18,7 +18,7 @@ from sae_core.jobs import warm_up
 
 log = logging.getLogger(__name__)
 
-Needs = Literal["nothing", "data", "run", "model"]
+Needs = Literal["nothing", "data", "run", "model", "model alone"]
 
 
 @contextmanager
@@ -45,25 +45,36 @@ def guarded() -> Iterator[None]:
         )
 
 
-def begin_page(title: str, *, intro: str, needs: Needs) -> Session:
+def begin_page(title: str, *, intro: str, needs: Needs, follow_levels: bool | None = None) -> Session:
     """Heading, address and sidebar; stops the page with an empty state where what it needs is missing.
 
     Args:
         title: the page's word, e.g. "Codes".
         intro: one sentence below the heading.
-        needs: what the page cannot be without. "model" is a run whose training has left a stack to look at.
+        needs: what the page cannot be without, see `require`.
+        follow_levels: run the page again whenever a level of the run in training is done; None: where it needs a model.
     """
     warm_up()
     session = current()
     session.write_address()
     st.title(title, anchor=False)
     st.caption(intro)
-    sidebar_status(session, follow_levels=needs == "model")
+    sidebar_status(session, follow_levels=needs == "model" if follow_levels is None else follow_levels)
     while session.notices:
         st.warning(sentence(session.notices.pop(0)), icon=":material/info:")
+    require(session, needs)
+    return session
+
+
+def require(session: Session, needs: Needs) -> None:
+    """Stop the page with an empty state where what it needs is missing.
+
+    Args:
+        needs: "model" is a run whose training has left a stack to look at, with its data set; "model alone" does
+            without the data set (an imported run may have none).
+    """
     if needs != "nothing":
         _stop_without(session, needs)
-    return session
 
 
 def empty_state(message: str, *, link: str, label: str, icon: str = ":material/arrow_forward:") -> None:
@@ -118,7 +129,10 @@ def _stop_without(session: Session, needs: Needs) -> None:
         job = store.training(session.run_id)
         if job is None:
             store.model(session.run_id)
-            return
+            if needs == "model alone" or store.dataset_or_none(session.run_id) is not None:
+                return
+            explain_missing_data(session.run_id)
+            st.stop()
         if job.trained_so_far is not None:
             _note_training(job.trained_so_far[1].n_levels, len(job.config.layers))
             return
@@ -134,4 +148,16 @@ def _note_training(trained: int, planned: int) -> None:
     levels = f"{trained} of {planned} levels are" if trained < planned else "All levels are"
     st.info(
         f"{levels} trained so far, and are shown here; the rest joins them as it is done.", icon=":material/pending:"
+    )
+
+
+def explain_missing_data(run_id: str) -> None:
+    """What an imported run needs before its rows can be shown."""
+    record = store.run(run_id).record
+    empty_state(
+        f"**{literal(record.name)}** was imported, and its data set **{literal(record.dataset_name)}** is not in this "
+        "workspace. Bring the same file, with the same columns and split, or let the run use another data set that "
+        "fits: Import on the Export page offers that.",
+        link="data",
+        label="Bring the data set",
     )

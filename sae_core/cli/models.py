@@ -12,6 +12,7 @@ from sae_core.errors import ExportError, ModelFileError, RunNotFoundError
 
 if TYPE_CHECKING:
     from sae_core.data.dataset import Dataset
+    from sae_core.export.origin import Origin
     from sae_core.model.trained import TrainedStack
 
 
@@ -46,7 +47,7 @@ def encode(
     """
     from sae_core.export.stream import encode_file
 
-    stack, _ = _read_model(model, workspace)
+    stack, _, _ = _read_model(model, workspace)
     with progress(as_json) as report:
         written = encode_file(stack, data, output, level=level, fine_tuned=fine_tuned, keep=keep, progress=report)
     for note in written.notes:
@@ -101,7 +102,7 @@ def export(
     from sae_core.export.files import Exported
     from sae_core.files import write_atomically
 
-    stack, dataset = _read_model(model, workspace)
+    stack, dataset, origin = _read_model(model, workspace)
     with progress(as_json) as report:
 
         def tell(fraction: float) -> None:
@@ -112,7 +113,7 @@ def export(
                 stack, output, output=gives, level=level, fine_tuned=fine_tuned, data=dataset, progress=tell
             )
         elif form == "bundle":
-            made = bundle.export_bundle(stack, output, data=dataset, progress=tell)
+            made = bundle.export_bundle(stack, output, data=dataset, origin=origin, progress=tell)
         elif form == "script":
             write_atomically(output, script.script_text(stack, output.with_suffix(".zip").name).encode())
             made = Exported.of(output, checked_rows=0, largest_difference=0.0)
@@ -135,24 +136,27 @@ def export(
     show(facts, f"{output}: {made.size:,} bytes{checked}", as_json)
 
 
-def _read_model(name: str, workspace: Path | None) -> tuple[TrainedStack, Dataset | None]:
-    """A model by folder, bundle or run id, and the data set where it is a run's."""
-    from sae_core.export.bundle import read_bundle
+def _read_model(name: str, workspace: Path | None) -> tuple[TrainedStack, Dataset | None, Origin | None]:
+    """A model by folder, bundle or run id, with the data set where it is a run's, and which run it was."""
+    from sae_core.export.bundle import open_bundle
+    from sae_core.export.origin import Origin
     from sae_core.model.trained import load_model
 
     path = Path(name)
     if path.is_file():
-        return read_bundle(path), None
+        stack, origin = open_bundle(path)
+        return stack, None, origin
     if path.is_dir():
         inner = path / "model" if (path / "run.json").is_file() else path  # a run's own folder
-        return load_model(inner), None
+        return load_model(inner), None, None
     try:
         run = open_workspace(workspace).run(name)
     except RunNotFoundError:
         raise ModelFileError(
             f"There is no model folder, bundle or run {name!r}. Check the name, or see `sae-explorer runs`."
         ) from None
+    origin = Origin.of(run.record)
     try:
-        return run.model(), run.dataset()
+        return run.model(), run.dataset(), origin
     except RunNotFoundError:  # its data set was deleted; the model is still good
-        return run.model(), None
+        return run.model(), None, origin

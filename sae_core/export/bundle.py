@@ -18,8 +18,9 @@ from sae_core.errors import ExportError, ModelFileError, UnsafeFileError
 from sae_core.export import standalone
 from sae_core.export.check import TOLERANCE, check_rows, largest_difference
 from sae_core.export.files import Exported, Report, silent, written
+from sae_core.export.origin import ORIGIN, Origin
 from sae_core.export.script import readme_text
-from sae_core.files import MANIFEST, read_manifest, verify_files
+from sae_core.files import MANIFEST, read_manifest, verify_files, write_folder
 from sae_core.limits import MAX_BUNDLE_BYTES, MAX_BUNDLE_ENTRIES, MEGABYTE
 from sae_core.model.trained import MODEL_KIND, MODEL_VERSION, TrainedStack
 
@@ -29,7 +30,12 @@ _IGNORED = ("__MACOSX/", ".DS_Store", "Thumbs.db")  # what file managers add whe
 
 
 def export_bundle(
-    model: TrainedStack, path: str | Path, *, data: Dataset | None = None, progress: Report = silent
+    model: TrainedStack,
+    path: str | Path,
+    *,
+    data: Dataset | None = None,
+    origin: Origin | None = None,
+    progress: Report = silent,
 ) -> Exported:
     """Write a model as a ZIP file: what `TrainedStack.save` writes, a README, and `predict.py`, which needs only numpy
     and safetensors.
@@ -40,6 +46,7 @@ def export_bundle(
     Args:
         path: of the new file, usually *.zip.
         data: whose held-out rows it is checked on; None: made-up rows.
+        origin: which run it was, so that an import shows it as that; None: the model alone.
         progress: told the fraction done, 0..1.
 
     Raises:
@@ -48,7 +55,9 @@ def export_bundle(
     """
     path = Path(path)
     with written(path) as temporary, tempfile.TemporaryDirectory(prefix="sae-bundle-") as scratch:
-        folder = model.save(Path(scratch) / "model")
+        folder = Path(scratch) / "model"
+        told = {} if origin is None else {ORIGIN: origin.to_bytes()}
+        write_folder(folder, {**model.to_files(), **told}, kind=MODEL_KIND, version=MODEL_VERSION)
         (folder / README).write_text(readme_text(model), encoding="utf-8")
         (folder / PROGRAM).write_bytes(Path(standalone.__file__).read_bytes())
         progress(0.3)
@@ -67,7 +76,14 @@ def export_bundle(
 
 
 def read_bundle(source: str | Path | bytes | IO[bytes]) -> TrainedStack:
-    """The model in a bundle. Nothing in the file is executed or written to disk; `predict.py` in it is not even read.
+    """The model in a bundle. Raises as `open_bundle`."""
+    return open_bundle(source)[0]
+
+
+def open_bundle(source: str | Path | bytes | IO[bytes]) -> tuple[TrainedStack, Origin | None]:
+    """The model in a bundle, and which run it was where the bundle tells.
+
+    Nothing in the file is executed or written to disk; `predict.py` in it is not even read.
 
     Raises:
         ModelFileError: not such a bundle, cut short, altered, or its parts disagree.
@@ -102,7 +118,7 @@ def read_bundle(source: str | Path | bytes | IO[bytes]) -> TrainedStack:
     except OSError as error:
         raise ModelFileError(f"The bundle cannot be read ({error.strerror or error}). Check the file.") from None
     verify_files(files, manifest, kind=MODEL_KIND, version=MODEL_VERSION)
-    return TrainedStack.from_files(files)
+    return TrainedStack.from_files(files), Origin.from_files(files)
 
 
 def _members(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:

@@ -102,6 +102,7 @@ def readme_text(model: TrainedStack) -> str:
         "- `model.json`: settings, preparation (fitted on the training rows) and classes\n"
         "- `weights.safetensors`: all weights\n"
         "- `history.jsonl`: losses, one line an epoch\n"
+        "- `origin.json`, in the bundle of a run: its name, results, and the name and hash of its data set\n"
         "- `manifest.json`: size and SHA-256 of each of these; an altered file is refused\n"
         "- `predict.py`, `README.md`",
     ]

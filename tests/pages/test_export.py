@@ -126,7 +126,7 @@ def test_without_labels_there_are_no_classes(open_page: OpenPage, trained: Train
     run_id = trained(unlabelled)
     app = settled(open_page("export", data=unlabelled, run_id=run_id))
     assert len(control(app.segmented_control, "Gives").options) == 2
-    assert [widget.label for widget in app.segmented_control] == ["Gives"]
+    assert [widget.label for widget in app.segmented_control] == ["Take away or bring", "Gives"]
     assert "model.predict" not in exports.script(store.model(run_id))[1]
 
 
