@@ -81,6 +81,14 @@ PAGES: tuple[PagePlace, ...] = (
         "Look",
     ),
     PagePlace(
+        "11_levels.py",
+        "levels",
+        "Levels",
+        ":material/stairs:",
+        "Does another level pay? What each one keeps and loses.",
+        "Look",
+    ),
+    PagePlace(
         "7_compare.py",
         "compare",
         "Compare",

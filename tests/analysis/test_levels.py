@@ -9,12 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
+from sklearn.manifold import trustworthiness
 from sklearn.neighbors import KNeighborsClassifier
 
+import sae_core
 from sae_core.analysis.levels import (
     activity,
     effective_rank,
     explained_variance,
+    input_unit,
     level_summaries,
     linear_accuracy,
     linear_yardstick,
@@ -108,6 +111,49 @@ def test_summaries_of_a_stack(iris: Dataset, iris_model: TrainedStack) -> None:
     assert 1 <= second.effective_rank <= 2
     assert all(level.neighbour_accuracy > 0.7 for level in found)
     assert all(0 <= level.linear_accuracy <= 1 for level in found)
+
+
+def test_errors_in_the_inputs_units(iris: Dataset, iris_model: TrainedStack) -> None:
+    found = level_summaries(iris_model, iris)
+    assert found[0].input_error == 0
+    assert found[1].input_error == pytest.approx(np.sqrt(found[1].error))  # a table: in its columns' scale
+    assert input_unit(iris_model, iris) == "standard deviation of each column"
+
+
+def test_errors_of_pictures_are_in_brightness() -> None:
+    rng = np.random.default_rng(0)
+    data = Dataset("p", "images", rng.random((40, 9)).astype(np.float32), image_shape=(3, 3, 1))
+    model = sae_core.fit(data, sae_core.StackConfig(layers=[4, 2], epochs=2, scaling="standard"))
+    rows = data.split.held_out()
+    back = np.asarray(model.reconstruct(data.take(rows), 2))
+    expected = np.sqrt(np.square(back - np.asarray(data.take(rows))).mean())
+    assert level_summaries(model, data)[2].input_error == pytest.approx(expected, rel=1e-5)
+    assert input_unit(model, data) == "pixel brightness, 0 to 1"
+
+
+def test_accuracies_gain_and_lose_with_their_standard_error(iris: Dataset, iris_model: TrainedStack) -> None:
+    below, first, second = level_summaries(iris_model, iris)
+    assert np.isnan(below.linear_gain)
+    assert first.linear_gain == pytest.approx(first.linear_accuracy - below.linear_accuracy)
+    assert second.linear_gain == pytest.approx(second.linear_accuracy - first.linear_accuracy)
+    assert 0 <= second.linear_gain_error < 0.2
+    assert second.judged == len(iris.split.test)
+    assert 0.7 < second.pca_linear_accuracy <= 1
+
+
+def test_neighbourhoods_of_the_levels(iris: Dataset, iris_model: TrainedStack) -> None:
+    found = level_summaries(iris_model, iris, neighbours=5)
+    x = iris_model.encode(iris.take(iris.split.test), 0)
+    code = iris_model.encode(iris.take(iris.split.test), 2)
+    assert (found[0].trustworthiness, found[0].continuity) == (1, 1)
+    assert found[2].trustworthiness == pytest.approx(trustworthiness(x, code, n_neighbors=5), abs=1e-3)
+    assert found[2].continuity == pytest.approx(trustworthiness(code, x, n_neighbors=5), abs=1e-3)
+
+
+def test_saturated_units_are_counted_where_there_is_a_range(iris: Dataset, iris_model: TrainedStack) -> None:
+    found = level_summaries(iris_model, iris)
+    assert np.isnan(found[0].saturated)
+    assert found[1].saturated == 0
 
 
 def test_summaries_without_labels(iris: Dataset, iris_model: TrainedStack) -> None:
