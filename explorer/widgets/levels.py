@@ -41,8 +41,8 @@ def show_verdict(summaries: Sequence[LevelSummary]) -> None:
             st.caption(
                 "A level pays where a linear classifier on its code gets clearly more held-out rows right than on the "
                 "level below, or as many from a narrower code; it hurts where it gets clearly fewer right. A "
-                "difference counts beyond two standard errors (of the rows that only one of both gets right) and half a "
-                "point. A deeper code may be worth having for other reasons: a smaller file, a map, an outlier score, or "
+                "difference counts beyond two standard errors (of the rows that only one of both gets right) and "
+                "half a point. A deeper code may be worth having for other reasons: a map, an outlier score, or "
                 "as the start of fine-tuning."
             )
 
