@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 import pytest
 
+from explorer.places import PAGES
 from sae_core import limits
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -89,8 +90,8 @@ def test_every_file_that_is_linked_exists() -> None:
 
 def test_every_page_is_described() -> None:
     titles = re.findall(r"^\| \*\*(\w+)\*\* \|", README, re.MULTILINE)
-    files = sorted(path.stem for path in (ROOT / "pages").glob("*.py"))
-    assert [title.lower() for title in titles] == [stem.split("_", 1)[1] for stem in files]
+    assert titles == [place.title for place in PAGES]
+    assert {place.file for place in PAGES} == {path.name for path in (ROOT / "pages").glob("*.py")}
 
 
 def test_the_short_name_that_means_something_else_is_not_used() -> None:
