@@ -142,6 +142,7 @@ class StackConfig(_Settings):
         softmax_epochs, softmax_learning_rate: of the softmax classifiers on each level's frozen code (0: the input).
         fine_tune_epochs: epochs of supervised fine-tuning of the whole stack with its softmax.
         fine_tune_learning_rate, fine_tune_dropout, fine_tune_weight_decay, label_smoothing: of that phase.
+        fine_tune_masking: share of the inputs set to 0 while fine-tuning, as masking corruption does in pretraining.
         label_share: share of the training labels that the supervised phases may see, 0..1 (semi-supervised use).
         optimiser: "lbfgs" is full batch.
         momentum: of "sgd".
@@ -170,6 +171,7 @@ class StackConfig(_Settings):
     fine_tune_epochs: Epochs = 10
     fine_tune_learning_rate: LearningRate = 1e-3
     fine_tune_dropout: Share = 0.0
+    fine_tune_masking: Share = 0.0
     fine_tune_weight_decay: Weight = 0.0
     label_smoothing: Share = 0.0
     label_share: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] = 1.0

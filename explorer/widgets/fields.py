@@ -315,6 +315,13 @@ STACK_CLASSIFIER_MORE = (
         highest=0.95,
     ),
     Setting(
+        "fine_tune_masking",
+        "Fine-tuning masking",
+        "Share of inputs set to 0 while fine-tuning. It helps where few rows have labels.",
+        "number",
+        highest=0.95,
+    ),
+    Setting(
         "fine_tune_weight_decay",
         "Fine-tuning weight decay",
         "Pulls the weights towards zero while fine-tuning.",

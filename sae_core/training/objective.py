@@ -14,7 +14,7 @@ from torch.nn import functional
 from sae_core.config import StackConfig
 from sae_core.model.activations import FUNCTIONS, POSITIVELY_HOMOGENEOUS
 from sae_core.model.autoencoder import Autoencoder, Decoder, TrainingPass
-from sae_core.model.corruption import drop
+from sae_core.model.corruption import corrupt, drop
 from sae_core.model.penalties import contractive, half_squared, kl_sparsity, l1_sparsity
 from sae_core.model.stack import Stack
 from sae_core.model.trained import ROWS_AT_ONCE
@@ -257,6 +257,7 @@ class FineTuneObjective(Objective):
         super().__init__(rows, noise)
         self.classifier = classifier
         self.dropout = config.fine_tune_dropout
+        self.masking = config.fine_tune_masking
         self.smoothing = config.label_smoothing
         self.weight_decay = config.fine_tune_weight_decay
 
@@ -266,7 +267,8 @@ class FineTuneObjective(Objective):
 
     def terms(self, batch: Tensor) -> Terms:
         assert self.rows.y is not None
-        h, y = self.rows.x[batch], self.rows.y[batch]
+        y = self.rows.y[batch]
+        h = corrupt(self.rows.x[batch], "masking", self.masking, self.noise)
         for encoder in self.classifier.encoders:
             h = drop(encoder(h), self.dropout, self.noise)
         logits = self.classifier.head(h)

@@ -31,6 +31,7 @@ def train(
     config: StackConfig,
     *,
     resume: TrainingState | None = None,
+    start: TrainedStack | None = None,
     checkpoint_due: Callable[[], bool] | None = None,
 ) -> Iterator[Event]:
     """Train a stack, level by level, as a generator.
@@ -41,6 +42,8 @@ def train(
         data: trained on its training rows; its validation rows give the validation losses.
         config: of the stack.
         resume: go on from there; on the same CPU the result equals that of an uninterrupted training bit for bit.
+        start: begin with the weights of its autoencoders instead of drawn ones; its levels must be those of `config`.
+            With `pretraining="none"` its pretraining is used again, e.g. for another share of the labels.
         checkpoint_due: asked after every batch; True asks for a `CheckpointReached`. One follows each phase anyway.
 
     Yields:
@@ -48,7 +51,7 @@ def train(
         phase; Finished with the model at last.
 
     Raises:
-        ConfigError: the settings do not fit the data. DivergedError: the loss became NaN or infinite.
+        ConfigError: the settings do not fit the data, or not `start`. DivergedError: the loss became NaN or infinite.
         MemoryExhaustedError: no memory was left. ModelFileError: `resume` is of another training.
 
     >>> import sae_core as sae
@@ -57,18 +60,18 @@ def train(
     'Finished'
     """
     with _memory_errors():
-        bench = Workbench(data, config, resume)
+        bench = Workbench(data, config, resume, start)
         yield from _plan(bench, checkpoint_due or (lambda: False))
 
 
-def fit(data: Dataset, config: StackConfig) -> TrainedStack:
+def fit(data: Dataset, config: StackConfig, *, start: TrainedStack | None = None) -> TrainedStack:
     """Train a stack and return it: `train`, drained.
 
     >>> import sae_core as sae
     >>> fit(sae.load_sample("iris"), StackConfig(layers=[3, 2], epochs=2)).units
     (3, 2)
     """
-    for event in train(data, config):
+    for event in train(data, config, start=start):
         if isinstance(event, Finished):
             return event.model
     raise SaeError("Training ended without a model. This is a bug; please report it with the settings used.")

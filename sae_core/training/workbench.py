@@ -60,7 +60,13 @@ class Workbench:
     on the CPU and one on the device, so that trainings in other threads change nothing.
     """
 
-    def __init__(self, data: Dataset, config: StackConfig, resume: TrainingState | None) -> None:
+    def __init__(
+        self,
+        data: Dataset,
+        config: StackConfig,
+        resume: TrainingState | None,
+        start: TrainedStack | None = None,
+    ) -> None:
         self.data = data
         self.config = config
         self.device = choose_device(config.device)
@@ -70,6 +76,8 @@ class Workbench:
         self.phases = plan(data, config, self.n_inputs)
         self.generator = torch.Generator().manual_seed(config.seed)
         self.network = Stack(self.n_inputs, config, self.generator)
+        if start is not None:
+            _take_weights(self.network, start)
         self.noise = torch.Generator(self.device).manual_seed(int(torch.randint(2**62, (1,), generator=self.generator)))
         self.network.to(self.device)
         self.heads: dict[int, nn.Linear] = {}
@@ -264,6 +272,17 @@ class Workbench:
 def _some(x: Tensor, rows: NDArray[np.int64]) -> Tensor:
     """Some rows; x itself, not a copy, where they are all."""
     return x if len(rows) == len(x) else x[torch.from_numpy(rows).to(x.device)]
+
+
+def _take_weights(network: Stack, start: TrainedStack) -> None:
+    own = {name: value.shape for name, value in network.state_dict().items()}
+    given = {name: value.shape for name, value in start.network.state_dict().items()}
+    if own != given:
+        raise ConfigError(
+            "The levels of the stack to start from are not those of these settings. "
+            "Choose the same units, tied weights and normalisation."
+        )
+    network.load_state_dict(start.network.state_dict())
 
 
 def choose_device(wanted: str) -> torch.device:

@@ -43,4 +43,5 @@ def everything() -> StackConfig:
         softmax_epochs=2,
         fine_tune_epochs=3,
         fine_tune_dropout=0.2,
+        fine_tune_masking=0.1,
     )

@@ -10,6 +10,7 @@ import torch
 from torch.nn import functional
 
 from sae_core.config import LayerConfig, Loss, StackConfig
+from sae_core.model.corruption import corrupt
 from sae_core.model.stack import Stack
 from sae_core.model.trained import new_head
 from sae_core.training.objective import (
@@ -164,3 +165,17 @@ def test_fine_tuning_loss_is_the_smoothed_cross_entropy() -> None:
     assert found.loss.item() == pytest.approx(-(target * log_p).sum() / N, rel=1e-5)
     assert found.correct is not None
     assert found.correct.item() == (logits.argmax(axis=1) == data.y.numpy()).sum()
+
+
+def test_fine_tuning_masks_inputs_and_validates_on_whole_ones() -> None:
+    module, data = stack(4, 2), rows()
+    classifier = FineTunedClassifier(module, new_head(2, 3))
+    masked = FineTuneObjective(data, generator(), classifier, StackConfig(layers=[4, 2], fine_tune_masking=0.5))
+    plain = FineTuneObjective(data, generator(), classifier, StackConfig(layers=[4, 2]))
+    with torch.no_grad():
+        classifier.head.weight.normal_(generator=generator())
+        seen = corrupt(data.x, "masking", 0.5, generator())
+        expected = functional.cross_entropy(classifier(seen), data.y)
+        assert torch.equal(masked.terms(BATCH).loss, expected)
+        assert not torch.equal(expected, plain.terms(BATCH).loss)
+    assert masked.validation() == plain.validation()

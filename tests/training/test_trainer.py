@@ -16,7 +16,7 @@ from sklearn.linear_model import LogisticRegression
 
 from sae_core.config import LayerConfig, StackConfig
 from sae_core.data.dataset import Dataset, SplitOptions
-from sae_core.errors import DivergedError, MemoryExhaustedError, ModelFileError
+from sae_core.errors import ConfigError, DivergedError, MemoryExhaustedError, ModelFileError
 from sae_core.model.trained import TrainedStack
 from sae_core.training import events, objective
 from sae_core.training.state import TrainingState
@@ -179,6 +179,24 @@ def test_a_checkpoint_of_another_training_is_refused(blobs: Dataset, everything:
     broken = TrainingState(state.meta, {k: v for k, v in state.tensors.items() if k != "generator"})
     with pytest.raises(ModelFileError, match="checkpoint"):
         next(train(blobs, everything, resume=broken))
+
+
+def test_a_training_can_begin_with_the_weights_of_another(blobs: Dataset, everything: StackConfig) -> None:
+    """Pretraining used again: the classifiers of another share of the labels, on the very same codes."""
+    pretrained = fit(blobs, everything)
+    config = everything.replace(pretraining="none", label_share=0.3)
+    whole = fit(blobs, config, start=pretrained)
+    ours, theirs = whole.network.state_dict(), pretrained.network.state_dict()
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+    assert not np.array_equal(whole.predict_proba(blobs), pretrained.predict_proba(blobs))
+    cut = None
+    for event in train(blobs, config, start=pretrained):
+        if isinstance(event, events.CheckpointReached):
+            cut = TrainingState.from_files(event.state.to_files())
+            break
+    assert_same(whole, model_of(train(blobs, config, resume=cut)))
+    with pytest.raises(ConfigError, match="units"):
+        fit(blobs, config.replace(layers=[3, 2]), start=pretrained)
 
 
 def test_time_between_events_does_not_count(blobs: Dataset) -> None:
