@@ -7,13 +7,13 @@ from typing import Any
 
 import pandas as pd
 
+from sae_core.data.column_fillers import Dates, Filler, Texts, feature_filler
 from sae_core.data.column_guess import ColumnGuess, GuessedKind, Role
 from sae_core.data.dataset import Column
 from sae_core.data.dialect import Dialect, FullDialect
-from sae_core.data.table_load import _Dates, _feature_filler, _Filler, _Texts, _Truths
 from sae_core.data.table_rows import Rows, TextRows
 from sae_core.data.table_source import Progress, TableInput, open_source
-from sae_core.data.tables import _rows, no_such_column
+from sae_core.data.tables import no_such_column, open_rows
 from sae_core.errors import DataError, ShapeError
 
 
@@ -36,7 +36,7 @@ class TableStream:
     ) -> None:
         opened = open_source(source, name)
         self.name = opened.name
-        self._rows: Rows = _rows(opened, Dialect(), None)
+        self._rows: Rows = open_rows(opened, Dialect(), None)
         for wanted in keep:
             if wanted not in self._rows.names:
                 raise no_such_column(wanted, list(self._rows.names), self.name)
@@ -68,13 +68,13 @@ class TableStream:
             parts = {}
             for column in self._columns:
                 filler = _filler(column, n, dialect)
-                if isinstance(filler, _Dates) and date_formats.get(column.name):
-                    filler._format = date_formats[column.name]
+                if isinstance(filler, Dates) and date_formats.get(column.name):
+                    filler.date_format = date_formats[column.name]
                 filler.add(_cells(column.name, values[column.name]), 0, n)
-                if isinstance(filler, _Dates):
-                    date_formats[column.name] = filler._format
+                if isinstance(filler, Dates):
+                    date_formats[column.name] = filler.date_format
                 self._unfit[column.name] = self._unfit.get(column.name, 0) + filler.unfit
-                parts[column.name] = _result(filler, n)
+                parts[column.name] = filler.result(n)
             yield pd.DataFrame(parts, copy=False)
 
     def notes(self) -> tuple[str, ...]:
@@ -87,14 +87,10 @@ class TableStream:
         return (*self._rows.problems.notes(), *unfit)
 
 
-def _filler(column: ColumnGuess, most: int, dialect: FullDialect) -> _Filler:
-    return _Texts(column, frozenset()) if column.role == "identifier" else _feature_filler(column, most, dialect, False)
-
-
-def _result(filler: _Filler, n: int) -> Any:
-    if isinstance(filler, _Truths):  # its own result refuses a column without any value, which one piece may well be
-        return pd.arrays.BooleanArray(filler._values[:n] == 1, filler._values[:n] < 0)
-    return filler.result(n)
+def _filler(column: ColumnGuess, most: int, dialect: FullDialect) -> Filler:
+    if column.role == "identifier":
+        return Texts(column, frozenset())
+    return feature_filler(column, most, dialect, may_be_empty=True)
 
 
 def _cells(name: str, values: Any) -> Any:

@@ -163,7 +163,7 @@ def _known(source: TableSource, options: TableOptions) -> tuple[Rows, TableGuess
         settings = dataclasses.asdict(given).items()
         if any(value is not None and value != getattr(guess.dialect, key) for key, value in settings):
             return None
-    rows = _rows(source, guess.dialect or Dialect(), None)
+    rows = open_rows(source, guess.dialect or Dialect(), None)
     return (rows, guess) if rows.names == tuple(column.name for column in guess.columns) else None
 
 
@@ -218,13 +218,13 @@ def no_such_column(name: str, names: list[str], table: str) -> DataError:
 def _inspect(
     source: TableSource, given: Dialect, kinds: Mapping[str, GuessedKind], progress: Progress | None
 ) -> tuple[Rows, TableGuess]:
-    rows = _rows(source, given, _part(progress, 0.0, 0.1))
+    rows = open_rows(source, given, _part(progress, 0.0, 0.1))
     try:
         return rows, _look_through(rows, source, kinds, _part(progress, 0.1, 1.0))
     except UnclosedQuoteError:
         if given.quote is not None or not isinstance(rows, TextRows):
             raise
-        plain = _rows(source, dataclasses.replace(given, quote=""), None)
+        plain = open_rows(source, dataclasses.replace(given, quote=""), None)
         guess = _look_through(plain, source, kinds, _part(progress, 0.1, 1.0))
         odd = sum(guess_count for what, guess_count in plain.problems.counts.items() if what != "blank")
         if odd > 0.05 * guess.rows:
@@ -233,7 +233,7 @@ def _inspect(
         return plain, dataclasses.replace(guess, notes=(note, *guess.notes))
 
 
-def _rows(source: TableSource, given: Dialect, progress: Progress | None) -> Rows:
+def open_rows(source: TableSource, given: Dialect, progress: Progress | None) -> Rows:
     """Open a table: recognise how it is written and what its columns are called."""
     if source.is_parquet:
         return ParquetRows(source)
