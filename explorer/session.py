@@ -150,7 +150,13 @@ class Session:
         self.selection, self.selections_before = Selection(), []
 
     def change_config(self, config: StackConfig) -> None:
-        """Design another stack; the one before can be had back with `undo`."""
+        """Design another stack; the one before can be had back with `undo`.
+
+        Raises:
+            ConfigError: convolutional levels do not fit the data set in use.
+        """
+        if self.data is not None:
+            config = config.fitted(self.data.image_shape)
         if config != self.config:
             self.undone = [*self.undone, self.config][-MAX_UNDO:]
             self.config = config

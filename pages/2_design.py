@@ -10,6 +10,7 @@ from explorer.charts.style import joined, number
 from explorer.session import Session, suggested
 from explorer.widgets import design as parts
 from explorer.widgets import fields as f
+from explorer.widgets.design_levels import level_sliders
 from explorer.widgets.frame import begin_page, guarded, next_step
 from explorer.widgets.live_chart import live_chart
 from explorer.widgets.text import count, sentence
@@ -103,7 +104,7 @@ with guarded():
     left, right = st.columns(2, gap="large")
     with left:
         st.subheader("Levels", anchor=False)
-        parts.level_sliders(session, store.preparation(data, session.config.scaling).n_inputs)
+        level_sliders(session, store.preparation(data, session.config.scaling).n_inputs)
     with right:
         st.subheader("Learning", anchor=False)
         parts.stack_settings(session, f.STACK_MAIN)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
+from itertools import pairwise
 from numbers import Integral
 from typing import Annotated, Any, Literal, Self
 
@@ -12,6 +14,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from sae_core import limits
 from sae_core.errors import ConfigError
 
+Kind = Literal["dense", "convolution"]
+Shape = tuple[int, int, int]  # height, width, channels
 Activation = Literal["sigmoid", "tanh", "relu", "leaky_relu", "elu", "selu", "gelu", "linear"]
 Loss = Literal["squared_error", "binary_cross_entropy", "absolute_error", "huber"]
 Corruption = Literal["none", "masking", "gaussian", "salt_and_pepper"]
@@ -28,6 +32,7 @@ Epochs = Annotated[int, Field(ge=0, le=limits.MAX_EPOCHS)]
 BatchSize = Annotated[int, Field(ge=1, le=limits.MAX_BATCH_SIZE)]
 LearningRate = Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)]
 Weight = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
+Side = Annotated[int, Field(ge=1, le=limits.MAX_UNITS)]
 Share = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
 
 
@@ -75,8 +80,14 @@ class LayerConfig(_Settings):
 
     Settings left at None are taken from the `StackConfig`; `StackConfig.level` fills them in.
 
+    A convolutional level (stacked convolutional autoencoders, Masci et al. 2011) needs pictures, and nothing but
+    other convolutional levels below it. Its code is a picture again, flattened to (rows, units) like every other code,
+    channels last. The encoder convolves with zero padding, takes the largest value of each `pooling` x `pooling` square
+    and applies its activation; the decoder repeats each value over its square and applies the transposed convolution.
+
     Attributes:
-        units: width of the code.
+        kind: "dense", or "convolution" for pictures.
+        units: width of the code. Of a convolution it follows from the pictures and cannot be chosen.
         activation: of the encoder.
         decoder_activation: "auto" is sigmoid with binary cross-entropy, linear otherwise.
         loss: what the level minimises, summed over features and averaged over rows.
@@ -90,10 +101,15 @@ class LayerConfig(_Settings):
         contractive: weight of the squared Frobenius norm of the encoder's Jacobian (Rifai et al. 2011).
         l2: weight of half the squared sum of the weights.
         dropout: share of code units dropped while the level trains.
-        normalisation: of the code, before its activation.
+        normalisation: of the code, before its activation: of each unit; of a convolution each channel ("batch"), or
+            the channels of each place ("layer").
+        channels, kernel, stride, pooling: of a convolution: pictures in its code; side of its square weights, odd;
+            steps in which they move; side of the squares whose largest value is kept, 1 for none.
+        input_shape: of a convolution: (height, width, channels) of what it reads; `StackConfig.fitted` fills it in.
     """
 
-    units: Annotated[int, Field(ge=1, le=limits.MAX_UNITS)]
+    kind: Kind = "dense"
+    units: Annotated[int, Field(ge=0, le=limits.MAX_UNITS)] = 0
     activation: Activation | None = None
     decoder_activation: Activation | Literal["auto"] = "auto"
     loss: Loss | None = None
@@ -111,12 +127,54 @@ class LayerConfig(_Settings):
     epochs: Epochs | None = None
     batch_size: BatchSize | None = None
     learning_rate: LearningRate | None = None
+    channels: Annotated[int, Field(ge=1, le=limits.MAX_CHANNELS)] = 16
+    kernel: Annotated[int, Field(ge=1, le=limits.MAX_KERNEL)] = 3
+    stride: Annotated[int, Field(ge=1, le=limits.MAX_STRIDE)] = 2
+    pooling: Annotated[int, Field(ge=1, le=limits.MAX_STRIDE)] = 1
+    input_shape: tuple[Side, Side, Side] | None = None
 
     @model_validator(mode="after")
     def _combinations(self) -> Self:
+        if self.kind == "dense" and self.units < 1:
+            raise ValueError("units: choose 1 or more")
+        if self.kind == "convolution":
+            self._convolution()
         if self.corruption in ("masking", "salt_and_pepper") and self.corruption_level > 1:
             raise ValueError("corruption_level is a share of the features for this corruption: choose 0 to 1")
         return self
+
+    def _convolution(self) -> None:
+        if self.kernel % 2 == 0:
+            raise ValueError("kernel: choose an odd number, so that it has a middle")
+        if self.kernel < self.stride:
+            raise ValueError("kernel: choose at least the stride, so that no pixel is passed over")
+        units = math.prod(self.code_shape or (0,))
+        if units > limits.MAX_UNITS:
+            raise ValueError(
+                f"its code has {units:,} values, more than {limits.MAX_UNITS:,}: choose fewer channels, a stride of 2 "
+                "or pooling"
+            )
+        object.__setattr__(self, "units", units)  # follows from the rest, whatever was said
+
+    @property
+    def convolved_shape(self) -> Shape | None:
+        """(height, width, channels) before pooling; None of a dense level, or while the pictures are not known."""
+        if self.kind == "dense" or self.input_shape is None:
+            return None
+        height, width, _ = self.input_shape
+        return -(-height // self.stride), -(-width // self.stride), self.channels
+
+    @property
+    def code_shape(self) -> Shape | None:
+        """(height, width, channels) of a convolution's code; None of a dense level, or while that is not known.
+
+        >>> LayerConfig(kind="convolution", channels=8, stride=1, pooling=2, input_shape=(28, 28, 1)).code_shape
+        (14, 14, 8)
+        """
+        if self.convolved_shape is None:
+            return None
+        height, width, channels = self.convolved_shape
+        return -(-height // self.pooling), -(-width // self.pooling), channels
 
 
 def _as_layers(value: Any) -> Any:
@@ -132,7 +190,7 @@ class StackConfig(_Settings):
     """The whole stack and its plan of phases.
 
     Attributes:
-        layers: one `LayerConfig` a level, from the input upwards; a plain number is the level's units.
+        layers: one `LayerConfig` a level, from the input upwards; a plain number is the units of a dense level.
         activation, loss, epochs, batch_size, learning_rate: of every level that does not set its own.
         pretraining: "greedy" trains level by level (Bengio et al. 2007); "joint" trains the same architecture as one
             deep autoencoder; "none" leaves the initial weights.
@@ -184,6 +242,46 @@ class StackConfig(_Settings):
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     device: Device = "auto"
 
+    @model_validator(mode="after")
+    def _convolutions_come_first(self) -> Self:
+        kinds = [layer.kind for layer in self.layers]
+        for level, (below, kind) in enumerate(pairwise(kinds), start=2):
+            if (below, kind) == ("dense", "convolution"):
+                raise ValueError(
+                    f"level {level} cannot be convolutional above a dense level, whose code is no picture: put "
+                    "convolutional levels first"
+                )
+        return self
+
+    def fitted(self, image_shape: Shape | None) -> Self:
+        """The same stack with the shapes, and so the units, of its convolutional levels filled in.
+
+        Args:
+            image_shape: (height, width, channels) of the pictures; None where the data are no pictures.
+
+        Raises:
+            ConfigError: a convolutional level without pictures, or with too large a code.
+
+        >>> StackConfig(layers=[LayerConfig(kind="convolution"), 32]).fitted((28, 28, 1)).units
+        (3136, 32)
+        """
+        layers, shape = [], image_shape
+        for level, layer in enumerate(self.layers, start=1):
+            if layer.kind == "convolution":
+                if shape is None:
+                    raise ConfigError(
+                        f"Level {level} is convolutional, which needs pictures, and these data are none. "
+                        "Choose a dense level."
+                    )
+                try:
+                    layer = layer if layer.input_shape == shape else layer.replace(input_shape=shape)
+                except ConfigError as error:
+                    reason = str(error).removeprefix("LayerConfig cannot be used: ")
+                    raise ConfigError(f"Level {level} cannot be used: {reason}") from None
+                shape = layer.code_shape
+            layers.append(layer)
+        return self if tuple(layers) == self.layers else self.replace(layers=tuple(layers))
+
     def level(self, level: int) -> LayerConfig:
         """Settings of one level (1 .. number of levels), with what it leaves open filled in.
 
@@ -200,7 +298,7 @@ class StackConfig(_Settings):
 
     @property
     def units(self) -> tuple[int, ...]:
-        """Units of every level, from the input upwards."""
+        """Units of every level, from the input upwards; 0 of a convolution that has not been `fitted`."""
         return tuple(layer.units for layer in self.layers)
 
 

@@ -5,6 +5,9 @@ MEGABYTE = 1024 * 1024
 # Stack
 MAX_LEVELS = 12  # deeper stacks cannot be drawn or told apart on a page
 MAX_UNITS = 16_384  # one dense level of 16k x 16k weights is 1 GB in float32
+MAX_CHANNELS = 1_024  # of a convolution
+MAX_KERNEL = 31  # side of a convolution's weights; larger ones are slower than a dense level
+MAX_STRIDE = 8  # also of pooling
 MAX_EPOCHS = 100_000
 MAX_BATCH_SIZE = 65_536
 MAX_PARAMETERS = 500_000_000  # 2 GB of weights; Adam needs three times that again

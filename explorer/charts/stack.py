@@ -33,6 +33,8 @@ class StackDrawing:
         softmax: parameters of the classifier; softmax_state: where `live`.
         notes: for each level, words of our own on how it learns (shown on hover).
         tied: for each level, whether its decoder uses the encoder's weights.
+        shapes: of each code, input first: (height, width, channels) where it is a picture, else None.
+        kernels: for each level, side of a convolution's weights; 0: a dense level.
         live: a run, with states; otherwise a design, in which everything is drawn alike.
     """
 
@@ -46,12 +48,23 @@ class StackDrawing:
     softmax_state: PartState = "waiting"
     notes: tuple[str, ...] = ()
     tied: tuple[bool, ...] = ()
+    shapes: tuple[tuple[int, int, int] | None, ...] = ()
+    kernels: tuple[int, ...] = ()
     live: bool = False
 
     @property
     def depth(self) -> int:
         """Number of levels."""
         return len(self.encoders)
+
+    def shape(self, level: int) -> tuple[int, int, int] | None:
+        """Of a level's code, where it is a picture."""
+        return self.shapes[level] if self.shapes else None
+
+    def convolution(self, level: int) -> str:
+        """What kind of convolution a level is, for people; "" for a dense level."""
+        side = self.kernels[level - 1] if self.kernels else 0
+        return f"convolution {side} × {side}" if side else ""
 
 
 @dataclass
@@ -125,6 +138,8 @@ def _encoder(canvas: _Canvas, drawing: StackDrawing, level: int, high: float, lo
     state: PartState = drawing.encoder_states[level - 1] if drawing.live else "trained"
     below, width, parameters = drawing.widths[level - 1], drawing.widths[level], drawing.encoders[level - 1]
     lines = [f"<b>Encoder of level {level}</b>", f"{below:,} to {width:,}, {parameters:,} parameters"]
+    if drawing.convolution(level):
+        lines.append(drawing.convolution(level))
     if drawing.notes:
         lines.append(drawing.notes[level - 1])
     if drawing.live:
@@ -134,6 +149,8 @@ def _encoder(canvas: _Canvas, drawing: StackDrawing, level: int, high: float, lo
     canvas.shape(points, colour, STRENGTH[state], "<br>".join(lines), width=line)
     if drawing.depth <= MOST_WITH_NUMBERS:
         canvas.label(level - 0.5, TOP, f"{parameters:,}")
+        if drawing.convolution(level):
+            canvas.label(level - 0.5, TOP - 0.14, drawing.convolution(level).replace("convolution", "conv"), faint=True)
 
 
 def _decoder(canvas: _Canvas, drawing: StackDrawing, level: int, high: float, low: float) -> None:
@@ -162,10 +179,15 @@ def _code(canvas: _Canvas, drawing: StackDrawing, level: int, tall: float) -> No
     colour, strength = (ACTIVE if state == "training" else BLUE), (0.35 if state == "waiting" else 0.95)
     name = f"Code of level {level}" if level else "Prepared input"
     points = _trapezium(level - BAR, level + BAR, TOP, tall, tall)
-    canvas.shape(points, colour, strength, f"<b>{name}</b><br>{width:,} values for each row")
+    lines, shape = [f"<b>{name}</b>", f"{width:,} values for each row"], drawing.shape(level)
+    if shape:
+        lines.append(f"{shape[0]} × {shape[1]} pixels" + (f" in {shape[2]} channels" if shape[2] > 1 else ""))
+    canvas.shape(points, colour, strength, "<br>".join(lines))
     canvas.label(level, TOP + tall + 0.1, f"<b>{width:,}</b>")
-    word = "level " if drawing.depth <= MOST_WITH_NUMBERS else ""
-    canvas.label(level, TOP - tall - 0.12, f"{word}{level}" if level else "input", faint=True)
+    few = drawing.depth <= MOST_WITH_NUMBERS
+    canvas.label(level, TOP - tall - 0.12, f"{'level ' if few else ''}{level}" if level else "input", faint=True)
+    if few and shape and (level or any(drawing.kernels)):
+        canvas.label(level, TOP - tall - 0.26, " × ".join(str(side) for side in shape), faint=True)
 
 
 def _classifier(canvas: _Canvas, drawing: StackDrawing, tall: float) -> None:

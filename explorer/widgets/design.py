@@ -2,61 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import streamlit as st
 
 from explorer.charts.stack import StackDrawing
 from explorer.session import Session
 from explorer.widgets import fields as f
+from explorer.widgets.design_levels import change, change_level, exact_units
 from explorer.widgets.settings import show_setting
 from sae_core.config import LayerConfig, StackConfig
-from sae_core.errors import ConfigError
-from sae_core.limits import MAX_LEVELS, MAX_UNITS
 from sae_core.training.plan import ParameterCounts
 
-UNIT_STEPS = tuple(sorted({1, 2, 3, *(2**i for i in range(2, 15)), *(3 * 2**i for i in range(1, 13))}))
-
-
-def unit_options(n_inputs: int, current: int) -> list[int]:
-    """Steps of a units slider: about 1.4 apart, up to twice the input, the current value among them.
-
-    >>> unit_options(4, 5)
-    [1, 2, 3, 4, 5, 6, 8, 12, 16, 24, 32]
-    """
-    highest = min(MAX_UNITS, max(32, 2 * n_inputs))
-    return sorted({*(step for step in UNIT_STEPS if step <= highest), current})
-
-
-def change(session: Session, **changes: Any) -> None:
-    """Change settings of the stack; what cannot be is said at the top of the page, and nothing changes."""
-    try:
-        session.change_config(session.config.replace(**changes))
-    except ConfigError as error:
-        session.notices.append(str(error))
-
-
-def change_level(session: Session, level: int, **changes: Any) -> None:
-    """Change settings of one level (from 1)."""
-    layers = list(session.config.layers)
-    layer = layers[level - 1]
-    kind = changes.get("corruption")
-    if kind in ("masking", "salt_and_pepper") and layer.corruption_level > 1:
-        changes["corruption_level"] = 0.25  # a standard deviation is no share
-    try:
-        layers[level - 1] = layer.replace(**changes)
-    except ConfigError as error:
-        session.notices.append(str(error))
-        return
-    change(session, layers=layers)
-
-
-def resized(layers: tuple[LayerConfig, ...], depth: int) -> tuple[LayerConfig, ...]:
-    """As many levels as wanted: further ones continue the last, each half as wide."""
-    found = list(layers[:depth])
-    while len(found) < depth:
-        found.append(found[-1].replace(units=max(2, found[-1].units // 2)))
-    return tuple(found)
+OWN_FIELDS = ("kind", "units", "channels", "kernel", "stride", "pooling", "input_shape")  # of one level alone
 
 
 def preset_buttons(session: Session) -> None:
@@ -80,35 +36,6 @@ def preset_buttons(session: Session) -> None:
         st.caption(f"{entry.about} Source: {entry.source}.")
 
 
-def level_sliders(session: Session, n_inputs: int) -> None:
-    """Number of levels, and the units of each."""
-    config = session.config
-    st.session_state["design-levels"] = len(config.layers)
-    st.slider(
-        "Number of levels",
-        1,
-        MAX_LEVELS,
-        key="design-levels",
-        help="Autoencoders on top of each other. Each learns from the codes of the one below.",
-        on_change=lambda: change(session, layers=resized(session.config.layers, st.session_state["design-levels"])),
-    )
-    for level, layer in enumerate(config.layers, start=1):
-        key = f"design-units-{level}"
-        st.session_state[key] = layer.units
-        st.select_slider(
-            f"Units of level {level}",
-            unit_options(n_inputs, layer.units),
-            key=key,
-            help=f"Width of the code that level {level} learns. Fewer units than below force it to compress.",
-            on_change=_units_changed,
-            args=(session, level, key),
-        )
-
-
-def _units_changed(session: Session, level: int, key: str) -> None:
-    change_level(session, level, units=int(st.session_state[key]))
-
-
 def level_settings(session: Session) -> None:
     """All settings of one level at a time."""
     config, depth = session.config, len(session.config.layers)
@@ -130,9 +57,9 @@ def level_settings(session: Session) -> None:
     ):
         with column:
             st.markdown(f"**{group}**")
-            if group == "Learning":
-                _exact_units(session, level)
-            for setting in settings:
+            if group == "Learning" and layer.kind == "dense":
+                exact_units(session, level)
+            for setting in (*f.LAYER_CONVOLUTION[1:], *settings) if _convolves(group, layer) else settings:
                 show_setting(
                     setting,
                     getattr(layer, setting.name),
@@ -146,26 +73,17 @@ def level_settings(session: Session) -> None:
             icon=":material/content_copy:",
             on_click=_for_all_levels,
             args=(session, layer),
-            help="Copies everything but the units to the other levels.",
+            help="Copies everything but the kind and the size to the other levels.",
         )
 
 
-def _exact_units(session: Session, level: int) -> None:
-    key = f"design-exact-{level}"
-    st.session_state[key] = session.config.layers[level - 1].units
-    st.number_input(
-        "Units, exactly",
-        min_value=1,
-        max_value=MAX_UNITS,
-        key=key,
-        help="Any number of units, where the slider's steps are too coarse.",
-        on_change=_units_changed,
-        args=(session, level, key),
-    )
-
-
 def _for_all_levels(session: Session, layer: LayerConfig) -> None:
-    change(session, layers=[layer.replace(units=other.units) for other in session.config.layers])
+    shared = {name: value for name, value in layer if name not in OWN_FIELDS}
+    change(session, layers=[other.replace(**shared) for other in session.config.layers])
+
+
+def _convolves(group: str, layer: LayerConfig) -> bool:
+    return group == "Code" and layer.kind == "convolution"
 
 
 def _has_no_effect(name: str, layer: LayerConfig) -> bool:
@@ -174,6 +92,7 @@ def _has_no_effect(name: str, layer: LayerConfig) -> bool:
         "corruption_level": layer.corruption == "none",
         "sparsity_weight": layer.sparsity == "none",
         "sparsity_target": layer.sparsity != "kl",
+        "contractive": layer.kind == "convolution",
     }.get(name, False)
 
 
@@ -220,4 +139,6 @@ def drawing_of(config: StackConfig, n_inputs: int, n_classes: int, counts: Param
         softmax=counts.softmax if supervised else 0,
         notes=tuple(notes),
         tied=tuple(layer.tied for layer in config.layers),
+        shapes=(config.layers[0].input_shape, *(layer.code_shape for layer in config.layers)),
+        kernels=tuple(layer.kernel if layer.kind == "convolution" else 0 for layer in config.layers),
     )

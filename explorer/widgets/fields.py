@@ -89,6 +89,36 @@ class Setting:
         return f"{value:g}" if isinstance(value, float) else WORDS.get(value, str(value))
 
 
+LAYER_CONVOLUTION = (
+    Setting(
+        "channels",
+        "Channels",
+        "Pictures in the code of a convolution: how many kinds of detail it looks for (Masci et al. 2011).",
+        "steps",
+        (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256),
+    ),
+    Setting(
+        "kernel",
+        "Kernel",
+        "Side of the square of pixels that each value of the code is computed from.",
+        "steps",
+        (1, 3, 5, 7, 9, 11),
+    ),
+    Setting(
+        "stride",
+        "Stride",
+        "Pixels from one square to the next: 2 halves height and width of the code.",
+        "steps",
+        (1, 2, 3, 4),
+    ),
+    Setting(
+        "pooling",
+        "Max-pooling",
+        "Keeps the largest value of each square of this side, so that small shifts matter less. 1 is none.",
+        "steps",
+        (1, 2, 3, 4),
+    ),
+)
 LAYER_CODE = (
     Setting(
         "activation",

@@ -11,6 +11,8 @@ from sae_core.config import LayerConfig, StackConfig
 
 _INHERITED = ("activation", "loss", "epochs", "batch_size", "learning_rate")  # of a level, unless it has its own
 
+_OF_CONVOLUTIONS = ("channels", "kernel", "stride", "pooling")
+
 
 def settings(config: StackConfig) -> dict[str, str]:
     """All settings of a stack as text, by their names; those of the levels in one line, once if they agree.
@@ -20,8 +22,12 @@ def settings(config: StackConfig) -> dict[str, str]:
     """
     layers = [config.level(level + 1) for level in range(len(config.layers))]
     flat = {"units": ", ".join(str(layer.units) for layer in layers)}
+    convolutional = any(layer.kind == "convolution" for layer in layers)
     for field in LayerConfig.model_fields:
-        if field != "units":
+        if field in _OF_CONVOLUTIONS:
+            texts = ["-" if layer.kind == "dense" else _text(getattr(layer, field)) for layer in layers]
+            flat |= {field: _together(texts)} if convolutional else {}
+        elif field not in ("units", "input_shape"):
             flat[field] = _together([_text(getattr(layer, field)) for layer in layers])
     for field in StackConfig.model_fields:
         value = _text(getattr(config, field)) if field != "layers" else ""
@@ -39,7 +45,7 @@ def settings_table(configs: Sequence[StackConfig]) -> pd.DataFrame:
         One row a setting (the index), one column a stack (numbered from 0) with text, and `differs` (bool): not all of
         them agree. Of settings that inherit one another only those that say something new are listed.
     """
-    table = pd.DataFrame([settings(config) for config in configs], dtype=str).T
+    table = pd.DataFrame([settings(config) for config in configs], dtype=str).fillna("").T
     table["differs"] = table.nunique(axis=1) > 1
     redundant = [
         other for field in _INHERITED

@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from sae_core.config import Activation
+from sae_core.config import Activation, Shape
 from sae_core.errors import ExportError
 from sae_core.model.autoencoder import Decoder, Encoder
+from sae_core.model.convolution import ConvolutionalDecoder, ConvolutionalEncoder
 
 OPSET, ML_OPSET, IR_VERSION = 17, 3, 8
 ML = "ai.onnx.ml"
@@ -160,6 +161,59 @@ def _encoder(module: Encoder, graph: Graph, x: str) -> str:
 def _decoder(module: Decoder, graph: Graph, x: str) -> str:
     a = graph.add("Gemm", x, graph.constant(_array(module.weight)), graph.constant(_array(module.bias)), transB=1)
     return add_activation(graph, a, module.activation)
+
+
+@add_module.register
+def _convolutional_encoder(module: ConvolutionalEncoder, graph: Graph, x: str) -> str:
+    a = graph.add(
+        "Conv",
+        _to_pictures(graph, x, module.input_shape),
+        graph.constant(_array(module.weight)),
+        graph.constant(_array(module.bias)),
+        strides=[module.stride] * 2,
+        pads=[module.padding] * 4,
+    )
+    if module.pooling > 1:
+        square = [module.pooling] * 2
+        a = graph.add("MaxPool", a, kernel_shape=square, strides=square, ceil_mode=1)
+    a = graph.add("Transpose", a, perm=[0, 2, 3, 1])  # (rows, height, width, channels)
+    if module.normalisation is not None:
+        a = graph.add("Reshape", a, _sizes(graph, -1, module.code_shape[2]))  # (rows * places, channels)
+        a = add_module(module.normalisation, graph, a)
+    return add_activation(
+        graph, graph.add("Reshape", a, _sizes(graph, -1, math.prod(module.code_shape))), module.activation
+    )
+
+
+@add_module.register
+def _convolutional_decoder(module: ConvolutionalDecoder, graph: Graph, x: str) -> str:
+    pictures = _to_pictures(graph, x, module.code_shape)
+    if module.pooling > 1:  # each value repeated over its square, of which the last may be cut off
+        for axis, side in ((2, module.convolved_shape[0]), (3, module.convolved_shape[1])):
+            places = graph.constant(np.arange(side, dtype=np.int64) // module.pooling)
+            pictures = graph.add("Gather", pictures, places, axis=axis)
+    a = graph.add(
+        "ConvTranspose",
+        pictures,
+        graph.constant(_array(module.weight)),
+        graph.constant(_array(module.bias)),
+        strides=[module.stride] * 2,
+        pads=[module.padding] * 4,
+        output_padding=list(module.rest),
+    )
+    a = graph.add("Transpose", a, perm=[0, 2, 3, 1])
+    return add_activation(
+        graph, graph.add("Reshape", a, _sizes(graph, -1, math.prod(module.output_shape))), module.activation
+    )
+
+
+def _to_pictures(graph: Graph, x: str, shape: Shape) -> str:
+    """(rows, height * width * channels) -> (rows, channels, height, width)."""
+    return graph.add("Transpose", graph.add("Reshape", x, _sizes(graph, -1, *shape)), perm=[0, 3, 1, 2])
+
+
+def _sizes(graph: Graph, *sizes: int) -> str:
+    return graph.constant(np.array(sizes, dtype=np.int64))
 
 
 @add_module.register

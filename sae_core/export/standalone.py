@@ -41,7 +41,7 @@ Array = NDArray[np.float32]
 Columns = dict[str, list[Any]]
 
 LARGEST_NUMBER, LARGEST_SCALED, LARGEST_UNSCALED = 1e300, 1e6, 1e15
-ROWS_AT_ONCE = 4096
+ROWS_AT_ONCE = 1024
 MISSING = {"", "na", "n/a", "#n/a", "nan", "nat", "null", "<na>", "?"}  # as text; also of NaN, NaT and NA themselves
 TRUE, FALSE = {"true", "t", "yes", "y", "1", "1.0"}, {"false", "f", "no", "n", "0", "0.0"}
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)  # noqa: UP017 (this file also runs on Python 3.9)
@@ -169,7 +169,7 @@ class Model:
         if isinstance(rows, Mapping):
             rows = np.array([[float(cell) for cell in rows[name]] for name in self.columns]).T
         x = np.asarray(rows, dtype=np.float32)
-        x = x.reshape(len(x), -1)
+        x = x.reshape(len(x), math.prod(x.shape[1:]))
         if x.shape[1] != len(self.columns):
             raise ValueError(f"Rows of {len(self.columns)} numbers are needed, these have {x.shape[1]}.")
         array = self._preparation["array"]
@@ -199,19 +199,24 @@ class Model:
     def _encode(self, x: Array, level: int, fine_tuned: bool) -> Array:
         for step in range(1, level + 1):
             part = f"{'fine_tuned' if fine_tuned else 'network'}.levels.{step - 1}.encoder."
-            a = x @ self._weights[part + "weight"].T + self._weights[part + "bias"]
+            layer, weight = self._config["layers"][step - 1], self._weights[part + "weight"]
+            a = _convolved(x, weight, layer) if layer["kind"] == "convolution" else x @ weight.T
+            a = a + self._weights[part + "bias"]  # of each unit; or of each channel, (n, height, width, channels)
             norm = self._setting(step, "normalisation")
             if norm != "none":
                 a = _normalised(a, norm, {name: self._weights.get(f"{part}normalisation.{name}") for name in _NORM})
+            a = a.reshape(len(a), self.units[step - 1])
             x = np.asarray(ACTIVATIONS[self._setting(step, "activation")](a), dtype=np.float32)
         return x
 
     def _decode(self, h: Array, level: int) -> Array:
         for step in range(level, 0, -1):
             part = f"network.levels.{step - 1}."
-            tied = self._setting(step, "tied")
-            weight = self._weights[part + "encoder.weight"] if tied else self._weights[part + "decoder.own_weight"].T
-            a = h @ weight + self._weights[part + "decoder.bias"]
+            layer, tied = self._config["layers"][step - 1], self._setting(step, "tied")
+            weight = self._weights[part + ("encoder.weight" if tied else "decoder.own_weight")]
+            a = _spread(h, weight, layer) if layer["kind"] == "convolution" else h @ (weight if tied else weight.T)
+            a = a + self._weights[part + "decoder.bias"]
+            a = a.reshape(len(h), math.prod(a.shape[1:]))
             h = np.asarray(ACTIVATIONS[self._decoder_activation(step)](a), dtype=np.float32)
         return h
 
@@ -229,8 +234,48 @@ def _normalised(a: Array, kind: str, p: dict[str, Any]) -> Array:
     if kind == "batch":
         mean, variance = p["running_mean"], p["running_var"]
     else:
-        mean, variance = a.mean(axis=1, keepdims=True), a.var(axis=1, keepdims=True)
+        mean, variance = a.mean(axis=-1, keepdims=True), a.var(axis=-1, keepdims=True)
     return np.asarray((a - mean) / np.sqrt(variance + np.float32(1e-5)) * p["weight"] + p["bias"])
+
+
+def _places(layer: dict[str, Any]) -> tuple[int, int]:
+    """Rows and columns of a convolution's result, before pooling."""
+    height, width, _ = layer["input_shape"]
+    return -(-height // layer["stride"]), -(-width // layer["stride"])
+
+
+def _steps(layer: dict[str, Any]) -> Any:
+    """Each row and column of the kernel, with the pixels that it meets."""
+    (height, width), stride = _places(layer), layer["stride"]
+    for i in range(layer["kernel"]):
+        for j in range(layer["kernel"]):
+            rows = slice(i, i + (height - 1) * stride + 1, stride)
+            yield i, j, (slice(None), rows, slice(j, j + (width - 1) * stride + 1, stride))
+
+
+def _convolved(x: Array, weight: Array, layer: dict[str, Any]) -> Any:
+    """(n, pixels) -> (n, height, width, channels), the largest value of each square."""
+    edge, (height, width), square = layer["kernel"] // 2, _places(layer), layer["pooling"]
+    pictures = np.pad(x.reshape(-1, *layer["input_shape"]), ((0, 0), (edge, edge), (edge, edge), (0, 0)))
+    a = np.zeros((len(x), height, width, len(weight)), dtype=np.float32)
+    for i, j, pixels in _steps(layer):
+        a += pictures[pixels] @ weight[:, :, i, j].T
+    gaps = ((0, 0), (0, -height % square), (0, -width % square), (0, 0))
+    a = np.pad(a, gaps, constant_values=-np.inf)
+    tiles = a.reshape(len(a), a.shape[1] // square, square, a.shape[2] // square, square, len(weight))
+    return tiles.max(axis=(2, 4))
+
+
+def _spread(h: Array, weight: Array, layer: dict[str, Any]) -> Any:
+    """(n, units) -> (n, height, width, channels below): the transposed convolution."""
+    edge, (rows, columns), square = layer["kernel"] // 2, _places(layer), layer["pooling"]
+    height, width, channels = layer["input_shape"]
+    codes = h.reshape(len(h), -(-rows // square), -(-columns // square), len(weight))
+    codes = codes.repeat(square, axis=1).repeat(square, axis=2)[:, :rows, :columns]
+    pictures = np.zeros((len(h), height + 2 * edge, width + 2 * edge, channels), dtype=np.float32)
+    for i, j, pixels in _steps(layer):
+        pictures[pixels] += codes @ weight[:, :, i, j]
+    return pictures[:, edge : edge + height, edge : edge + width]
 
 
 def _in_chunks(function: Callable[[Array], Array], x: Array) -> Array:

@@ -46,7 +46,9 @@ def start_job(data: Dataset, config: StackConfig, *, workspace: Workspace | None
 
     Raises:
         StorageError: the run could not be written. TrainingError: too many jobs are waiting.
+        ConfigError: convolutional levels do not fit these data.
     """
+    config = config.fitted(data.image_shape)
     run = workspace.create_run(data, config, name) if workspace else None
     job = Job(data, config, run=run, name=run.record.name if run else name or data.name)
     known_jobs.add(job)

@@ -1,4 +1,4 @@
-"""One autoencoder: h = f(W x + b), x' = g(V h + c)."""
+"""One autoencoder: h = f(W x + b), x' = g(V h + c); W and V are matrices, or convolutions."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from sae_core.config import Activation, Initialisation, LayerConfig
 from sae_core.model.activations import FUNCTIONS, fitting_decoder_activation, gain_family
+from sae_core.model.convolution import ConvolutionalDecoder, ConvolutionalEncoder
 from sae_core.model.corruption import corrupt, drop
 
 
@@ -30,6 +31,12 @@ class Encoder(nn.Module):
         """The code before its activation."""
         a = nn.functional.linear(x, self.weight, self.bias)  # (n, d) -> (n, units)
         return a if self.normalisation is None else self.normalisation(a)
+
+    @property
+    def fans(self) -> tuple[int, int]:
+        """How many values each input reaches, and how many each output is the sum of."""
+        outputs, inputs = self.weight.shape
+        return outputs, inputs
 
     def forward(self, x: Tensor) -> Tensor:
         return FUNCTIONS[self.activation](self.linear(x))
@@ -55,6 +62,12 @@ class Decoder(nn.Module):
     def linear(self, h: Tensor) -> Tensor:
         """The reconstruction before its activation."""
         return nn.functional.linear(h, self.weight, self.bias)  # (n, units) -> (n, d)
+
+    @property
+    def fans(self) -> tuple[int, int]:
+        """As of the encoder."""
+        outputs, inputs = self.own_weight.shape
+        return outputs, inputs
 
     def forward(self, h: Tensor) -> Tensor:
         return FUNCTIONS[self.activation](self.linear(h))
@@ -88,14 +101,20 @@ class Autoencoder(nn.Module):
         assert layer.loss is not None, "StackConfig.level fills the loss in"
         self.layer = layer
         self.n_inputs = n_inputs
-        self.encoder = Encoder(n_inputs, layer)
+        convolutional = layer.kind == "convolution"
+        self.encoder = ConvolutionalEncoder(layer) if convolutional else Encoder(n_inputs, layer)
         decoder_activation = layer.decoder_activation
         if decoder_activation == "auto":
             decoder_activation = fitting_decoder_activation(layer.loss)
-        self.decoder = Decoder(n_inputs, layer, decoder_activation, self.encoder)
-        initialise(self.encoder.weight, layer.initialisation, self.encoder.activation, generator)
+        self.decoder = (
+            ConvolutionalDecoder(layer, decoder_activation, self.encoder)
+            if isinstance(self.encoder, ConvolutionalEncoder)
+            else Decoder(n_inputs, layer, decoder_activation, self.encoder)
+        )
+        how, encoder, decoder = layer.initialisation, self.encoder, self.decoder
+        initialise(encoder.weight, how, encoder.activation, generator, encoder.fans)
         if not layer.tied:
-            initialise(self.decoder.own_weight, layer.initialisation, decoder_activation, generator)
+            initialise(decoder.own_weight, how, decoder_activation, generator, decoder.fans)
 
     def training_pass(self, x: Tensor, generator: torch.Generator, *, corrupted: bool, dropout: float) -> TrainingPass:
         """Encode a batch as it is seen while training: (n, d) -> codes of (n, units)."""
@@ -110,16 +129,34 @@ class Autoencoder(nn.Module):
         return reconstruction
 
 
-def initialise(weight: Tensor, how: Initialisation, activation: Activation, generator: torch.Generator) -> None:
-    """Fill a weight (outputs, inputs) in place: Glorot & Bengio 2010, He et al. 2015, LeCun 1998, or orthogonal."""
-    outputs, inputs = weight.shape
+def weight_shape(layer: LayerConfig, n_inputs: int) -> tuple[int, ...]:
+    """Shape of an encoder's weights: (units, d), or (channels, channels below, side, side) of a convolution."""
+    if layer.input_shape is not None and layer.kind == "convolution":
+        return layer.channels, layer.input_shape[2], layer.kernel, layer.kernel
+    return layer.units, n_inputs
+
+
+def initialise(
+    weight: Tensor, how: Initialisation, activation: Activation, generator: torch.Generator, fans: tuple[int, int]
+) -> None:
+    """Fill a weight in place: Glorot & Bengio 2010, He et al. 2015, LeCun 1998, or orthogonal.
+
+    Args:
+        weight: (outputs, inputs), or (channels, channels below, side, side) of a convolution.
+        how: "auto" is what suits the activation.
+        activation: that follows.
+        generator: draws the values.
+        fans: how many values each input reaches, and how many each output is the sum of.
+    """
+    outputs, inputs = fans
     family = gain_family(activation) if how == "auto" else how
     with torch.no_grad():
         if family == "orthogonal":
-            tall = torch.empty(max(outputs, inputs), min(outputs, inputs)).normal_(generator=generator)
+            rows, columns = len(weight), weight[0].numel()
+            tall = torch.empty(max(rows, columns), min(rows, columns)).normal_(generator=generator)
             q, r = torch.linalg.qr(tall)
             q = q * torch.sign(torch.diagonal(r))
-            weight.copy_(q if outputs >= inputs else q.T)
+            weight.copy_((q if rows >= columns else q.T).reshape(weight.shape))
             return
         variance = {"he": 2 / inputs, "lecun": 1 / inputs, "xavier": 2 / (inputs + outputs)}[family]
         limit = math.sqrt(3 * variance)

@@ -14,11 +14,12 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
-from sae_core.config import LayerConfig, StackConfig
+from sae_core.config import Kind, LayerConfig, StackConfig
 from sae_core.data.dataset import Dataset, Features
 from sae_core.data.preparation import Preparation
-from sae_core.errors import ConfigError, LabelError, ModelFileError, ShapeError
+from sae_core.errors import ConfigError, LabelError, LevelError, ModelFileError, ShapeError
 from sae_core.files import dump_json, dump_tensors, parse_json, parse_tensors, read_folder, write_folder
+from sae_core.model.loading import checked_sizes, fill, read_history
 from sae_core.model.stack import Stack, check_level
 
 MODEL_KIND = "stacked autoencoder"
@@ -200,15 +201,43 @@ class TrainedStack:
     def encoder_weights(
         self, level: int, *, fine_tuned: bool = False
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """(width below, units) weights and (units,) biases of a level's encoder."""
+        """(width below, units) weights and (units,) biases of a dense level's encoder.
+
+        Raises:
+            LevelError: no such level, or it is a convolution, which has `kernels`.
+        """
         network = self._fine_tuned_stack() if fine_tuned else self.network
-        encoder = network.autoencoder(level).encoder
+        encoder = network.autoencoder(self._of_kind(level, "dense")).encoder
         return encoder.weight.detach().numpy().T.copy(), encoder.bias.detach().numpy().copy()
 
     def decoder_weights(self, level: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """(units, width below) weights and (width below,) biases of a level's decoder."""
-        decoder = self.network.autoencoder(level).decoder
+        """(units, width below) weights and (width below,) biases of a dense level's decoder; raises likewise."""
+        decoder = self.network.autoencoder(self._of_kind(level, "dense")).decoder
         return decoder.weight.detach().numpy().T.copy(), decoder.bias.detach().numpy().copy()
+
+    def kernels(self, level: int, *, fine_tuned: bool = False) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """(channels, side, side, channels below) weights and (channels,) biases of a convolution's encoder.
+
+        Raises:
+            LevelError: no such level, or it is dense.
+        """
+        network = self._fine_tuned_stack() if fine_tuned else self.network
+        encoder = network.autoencoder(self._of_kind(level, "convolution")).encoder
+        weight: NDArray[np.float32] = encoder.weight.detach().numpy().transpose(0, 2, 3, 1)
+        return weight.copy(), encoder.bias.detach().numpy().copy()
+
+    def code_shape(self, level: int) -> tuple[int, int, int] | None:
+        """(height, width, channels) where a level's code is a picture (pictures, codes of convolutions), else None."""
+        if check_level(level, self.n_levels) == 0:
+            return self.preparation.image_shape
+        return self.level_config(level).code_shape
+
+    def _of_kind(self, level: int, kind: Kind) -> int:
+        layer = self.level_config(level)
+        if layer.kind != kind:
+            words = {"dense": "no convolution: it has encoder_weights", "convolution": "a convolution: it has kernels"}
+            raise LevelError(f"Level {level} is {words[layer.kind]}. Ask for these instead.")
+        return level
 
     def save(self, folder: str | Path) -> Path:
         """Write the model as a folder of safetensors, JSON and a manifest; `load_model` reads it.
@@ -268,7 +297,7 @@ class TrainedStack:
             )
         preparation = Preparation.from_json(preparation_json)
         tensors = parse_tensors(files["weights.safetensors"], "weights.safetensors")
-        _check_sizes(config, preparation, tensors)
+        config = checked_sizes(config, preparation, tensors)
         network = Stack(preparation.n_inputs, config, torch.Generator())
         if any(not 0 <= level <= network.n_levels for level in levels):
             raise ModelFileError("model.json names a level that its stack does not have. Use the original file.")
@@ -280,10 +309,10 @@ class TrainedStack:
             heads={level: new_head((preparation.n_inputs, *config.units)[level], len(classes)) for level in levels},
             fine_tuned=copy.deepcopy(network) if has_fine_tuned else None,
             fine_tuned_head=new_head(config.units[-1], len(classes)) if has_fine_tuned else None,
-            history=_history(files.get("history.jsonl", b"")),
+            history=read_history(files.get("history.jsonl", b"")),
             name=name,
         )
-        _fill(model._tensors(), tensors)
+        fill(model._tensors(), tensors)
         return model
 
     def _tensors(self) -> dict[str, Tensor]:
@@ -357,41 +386,3 @@ def in_chunks(function: Callable[[Tensor], Tensor], x: NDArray[np.float32], widt
             rows = torch.from_numpy(x[start : start + ROWS_AT_ONCE])
             out[start : start + ROWS_AT_ONCE] = function(rows).numpy()
     return out
-
-
-def _history(content: bytes) -> pd.DataFrame:
-    lines = content.decode("utf-8", errors="replace").splitlines()
-    frame = pd.DataFrame([parse_json(line.encode(), "history.jsonl") for line in lines if line])
-    floats = [name for name in frame.columns if frame[name].dtype == object and frame[name].isna().any()]
-    return frame.astype(dict.fromkeys(floats, np.float64))
-
-
-def _check_sizes(config: StackConfig, preparation: Preparation, tensors: Mapping[str, NDArray[Any]]) -> None:
-    """Refuse a configuration that disagrees with its weights before memory is asked for."""
-    below = preparation.n_inputs
-    for level, units in enumerate(config.units, start=1):
-        weight = tensors.get(f"network.levels.{level - 1}.encoder.weight")
-        if weight is None or weight.shape != (units, below):
-            found = "missing" if weight is None else f"{weight.shape}"
-            raise ModelFileError(
-                f"The weights of level {level} are {found}, but model.json describes ({units}, {below}). "
-                "Use the original file."
-            )
-        below = units
-
-
-def _fill(wanted: Mapping[str, Tensor], tensors: Mapping[str, NDArray[Any]]) -> None:
-    """Copy weights from a file into a model that has exactly these weights."""
-    if set(wanted) != set(tensors):
-        odd = sorted(set(wanted) ^ set(tensors))[0]
-        raise ModelFileError(f"weights.safetensors and model.json disagree about {odd}. Use the original file.")
-    for name, target in wanted.items():
-        value = torch.from_numpy(tensors[name])
-        if value.shape != target.shape or value.dtype != target.dtype:
-            raise ModelFileError(
-                f"{name} has the shape {tuple(value.shape)}, {tuple(target.shape)} expected. Use the original file."
-            )
-        if not torch.isfinite(value).all():
-            raise ModelFileError(f"{name} holds NaN or infinity, so this model cannot be used. Train it again.")
-        with torch.no_grad():
-            target.copy_(value)

@@ -116,8 +116,9 @@ class Workspace:
         """A new run, with its data set stored beside it.
 
         Raises:
-            StorageError: it could not be written.
+            StorageError: it could not be written. ConfigError: convolutional levels do not fit these data.
         """
+        config = config.fitted(data.image_shape)
         self.save_dataset(data)
         now = datetime.now(UTC)
         run = Run(self, f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}")

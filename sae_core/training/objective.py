@@ -14,6 +14,7 @@ from torch.nn import functional
 from sae_core.config import StackConfig
 from sae_core.model.activations import FUNCTIONS, POSITIVELY_HOMOGENEOUS
 from sae_core.model.autoencoder import Autoencoder, Decoder, TrainingPass
+from sae_core.model.convolution import ConvolutionalDecoder
 from sae_core.model.corruption import corrupt, drop
 from sae_core.model.penalties import contractive, half_squared, kl_sparsity, l1_sparsity
 from sae_core.model.stack import Stack
@@ -94,7 +95,7 @@ class Objective(ABC):
         return loss / n, float("nan") if correct is None else correct / n
 
 
-def reconstruction_loss(loss: str, decoder: Decoder, codes: Tensor, target: Tensor) -> Tensor:
+def reconstruction_loss(loss: str, decoder: Decoder | ConvolutionalDecoder, codes: Tensor, target: Tensor) -> Tensor:
     """Loss of decoding codes, summed over features and averaged over rows.
 
     Args:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from sae_core.config import StackConfig
 from sae_core.training.events import Event, Phase, Progress
+from sae_core.training.plan import multiplications
 
 if TYPE_CHECKING:
     from sae_core.training.loop import PhaseLoop
@@ -42,8 +42,8 @@ class Pace:
     """Fraction done and time left, from a rough cost of each phase corrected by the speed measured so far."""
 
     def __init__(self, phases: tuple[Phase, ...], n_inputs: int, config: StackConfig) -> None:
-        widths = (n_inputs, *config.units)
-        self._epoch_cost = [_epoch_cost(phase, widths) for phase in phases]
+        widths, weights = (n_inputs, *config.units), multiplications(n_inputs, config)
+        self._epoch_cost = [_epoch_cost(phase, widths, weights) for phase in phases]
         self._done_before = [0.0]
         for phase, cost in zip(phases, self._epoch_cost, strict=True):
             self._done_before.append(self._done_before[-1] + phase.epochs * cost)
@@ -87,13 +87,12 @@ class Pace:
         return (1 - fraction) * spent / gained if gained > 0 else 0.0
 
 
-def _epoch_cost(phase: Phase, widths: tuple[int, ...]) -> float:
-    weights = [below * above for below, above in pairwise(widths)]
-    multiplications = {
+def _epoch_cost(phase: Phase, widths: tuple[int, ...], weights: tuple[int, ...]) -> float:
+    products = {
         "pretrain": lambda: 2 * weights[phase.level - 1],
         "joint": lambda: 2 * sum(weights),
         "unrolled": lambda: 2 * sum(weights),
         "softmax": lambda: 10 * widths[phase.level],
         "fine_tune": lambda: sum(weights),
     }[phase.kind]()
-    return phase.steps_per_epoch * OVERHEAD_PER_STEP + phase.rows * 6 * multiplications / FLOPS_PER_SECOND
+    return phase.steps_per_epoch * OVERHEAD_PER_STEP + phase.rows * 6 * products / FLOPS_PER_SECOND

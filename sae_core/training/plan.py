@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,8 +12,9 @@ from sae_core.config import LayerConfig, StackConfig
 from sae_core.data.dataset import Dataset
 from sae_core.data.preparation import Preparation
 from sae_core.errors import ConfigError
-from sae_core.limits import MAX_EPOCHS, MAX_PARAMETERS
+from sae_core.limits import MAX_EPOCHS, MAX_PARAMETERS, MAX_PREPARED_BYTES
 from sae_core.model.activations import output_range
+from sae_core.model.autoencoder import weight_shape
 from sae_core.training.events import Phase, PhaseKind
 
 STEPS_OF_A_WIDE_LEVEL = 640  # gradient steps of the suggested stack: enough to see the curve flatten
@@ -46,11 +48,29 @@ def parameter_counts(n_inputs: int, n_classes: int, config: StackConfig) -> Para
     """
     encoders, decoders, below = [], [], n_inputs
     for layer in config.layers:
-        norm = 0 if layer.normalisation == "none" else 2 * layer.units
-        encoders.append(below * layer.units + layer.units + norm)
-        decoders.append(below + (0 if layer.tied else below * layer.units))
+        weights = math.prod(weight_shape(layer, below))
+        out, back = layer.units, below  # what each bias belongs to
+        if layer.kind == "convolution" and layer.input_shape:
+            out, back = layer.channels, layer.input_shape[2]
+        encoders.append(weights + out + (0 if layer.normalisation == "none" else 2 * out))
+        decoders.append(back + (0 if layer.tied else weights))
         below = layer.units
     return ParameterCounts(tuple(encoders), tuple(decoders), (below + 1) * n_classes if n_classes > 1 else 0)
+
+
+def multiplications(n_inputs: int, config: StackConfig) -> tuple[int, ...]:
+    """Products that each level's encoder takes for one row, and its decoder once more.
+
+    >>> multiplications(784, StackConfig(layers=[256, 64]))
+    (200704, 16384)
+    """
+    found, below = [], n_inputs
+    for layer in config.layers:
+        weights = math.prod(weight_shape(layer, below))
+        places = math.prod(layer.convolved_shape[:2]) if layer.convolved_shape else 1
+        found.append(weights * places)
+        below = layer.units
+    return tuple(found)
 
 
 def supervised_rows(data: Dataset, config: StackConfig) -> NDArray[np.int64]:
@@ -82,6 +102,7 @@ def plan(data: Dataset, config: StackConfig, n_inputs: int) -> tuple[Phase, ...]
     Raises:
         ConfigError: the settings do not fit this data set.
     """
+    config = config.fitted(data.image_shape)
     n_train, depth, widths = len(data.split.train), len(config.layers), (n_inputs, *config.units)
     shape = " -> ".join(str(width) for width in widths)
     phases: list[Phase] = []
@@ -152,6 +173,7 @@ def check(data: Dataset, config: StackConfig, preparation: Preparation) -> None:
     Raises:
         ConfigError: with what to choose instead.
     """
+    config = config.fitted(data.image_shape)
     total = parameter_counts(preparation.n_inputs, len(data.classes), config).total
     if total > MAX_PARAMETERS:
         raise ConfigError(
@@ -174,6 +196,11 @@ def check(data: Dataset, config: StackConfig, preparation: Preparation) -> None:
             raise ConfigError(
                 f"Level {level}: KL sparsity needs activations between 0 and 1. Choose sigmoid, or L1 sparsity."
             )
+        if layer.contractive and layer.kind == "convolution":
+            raise ConfigError(
+                f"Level {level}: the contractive penalty has no closed form for a convolution. "
+                "Choose a dense level, or corruption instead."
+            )
         if layer.contractive and layer.normalisation != "none":
             raise ConfigError(
                 f"Level {level}: the contractive penalty has no closed form with normalisation. Choose one of them."
@@ -182,13 +209,18 @@ def check(data: Dataset, config: StackConfig, preparation: Preparation) -> None:
             raise ConfigError(
                 f"Level {level}: batch normalisation needs at least two training rows. Choose layer normalisation."
             )
+        if layer.kind == "convolution" and 4 * len(data) * layer.units > MAX_PREPARED_BYTES:
+            raise ConfigError(
+                f"Level {level}: codes of {layer.units:,} values for {len(data):,} pictures do not fit into memory. "
+                "Choose fewer channels, a larger stride or pooling."
+            )
         below = output_range(layer.activation)
 
 
 def warnings(data: Dataset, config: StackConfig, n_inputs: int) -> tuple[str, ...]:
     """Sentences on choices that work but rarely make sense."""
     found = []
-    below = n_inputs
+    config, below = config.fitted(data.image_shape), n_inputs
     for level in range(1, len(config.layers) + 1):
         layer = config.level(level)
         regularised = layer.corruption != "none" or layer.sparsity != "none" or layer.contractive or layer.dropout

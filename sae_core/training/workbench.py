@@ -68,7 +68,7 @@ class Workbench:
         start: TrainedStack | None = None,
     ) -> None:
         self.data = data
-        self.config = config
+        self.config = config = config.fitted(data.image_shape)
         self.device = choose_device(config.device)
         self.preparation = Preparation.fit(data, config.scaling)
         check(data, config, self.preparation)

@@ -16,9 +16,18 @@ def test_every_setting_is_there() -> None:
     assert found["tied"] == "no, yes"
     assert found["learning rate"] == "0.001, 0.01"
     assert found["gradient clip"] == "not set"
-    fields = {*LayerConfig.model_fields, *StackConfig.model_fields} - {"layers"}
+    of_convolutions = {"channels", "kernel", "stride", "pooling"}
+    fields = {*LayerConfig.model_fields, *StackConfig.model_fields} - {"layers", "input_shape"} - of_convolutions
     assert {field.replace("_", " ") for field in fields} <= set(found)
     assert all(isinstance(value, str) for value in found.values())
+
+
+def test_settings_of_convolutions_stand_beside_dense_ones() -> None:
+    convolution = StackConfig(layers=[LayerConfig(kind="convolution", channels=8), 4])
+    found = settings(convolution)
+    assert (found["kind"], found["channels"]) == ("convolution, dense", "8, -")
+    table = settings_table([convolution, StackConfig(layers=[8, 4])])
+    assert table.loc["channels"].tolist() == ["8, -", "", True]
 
 
 def test_what_differs_is_marked() -> None:

@@ -38,6 +38,14 @@ def test_widths_and_parameters_stand_in_the_drawing() -> None:
     assert {"<b>784</b>", "<b>256</b>", "<b>64</b>", "<b>10</b>", "200,960", "16,640", "650"} <= labels(DESIGN)
 
 
+def test_convolutions_say_so() -> None:
+    drawn = replace(DESIGN, shapes=((28, 28, 1), (8, 8, 4), None), kernels=(5, 0))
+    assert {"28 × 28 × 1", "8 × 8 × 4", "conv 5 × 5"} <= labels(drawn)
+    assert any("Encoder of level 1" in text and "convolution 5 × 5" in text for text in texts(drawn))
+    assert any("Code of level 1" in text and "8 × 8 pixels in 4 channels" in text for text in texts(drawn))
+    assert "28 × 28 × 1" not in labels(replace(DESIGN, shapes=((28, 28, 1), None, None), kernels=(0, 0)))
+
+
 def test_without_classes_there_is_no_classifier() -> None:
     assert not any("Softmax" in text for text in texts(replace(DESIGN, n_classes=0)))
 

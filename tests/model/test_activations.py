@@ -42,7 +42,7 @@ def test_decoders_fit_their_loss() -> None:
 @pytest.mark.parametrize(("how", "variance"), [("he", 2 / 300), ("lecun", 1 / 300), ("xavier", 2 / 700)])
 def test_initial_weights_have_the_published_variance(how: Initialisation, variance: float) -> None:
     weight = torch.empty(400, 300)
-    initialise(weight, how, "relu", torch.Generator().manual_seed(0))
+    initialise(weight, how, "relu", torch.Generator().manual_seed(0), (weight.shape[0], weight.shape[1]))
     assert weight.var().item() == pytest.approx(variance, rel=0.02)
     assert abs(weight.mean().item()) < 1e-3
 
@@ -50,6 +50,6 @@ def test_initial_weights_have_the_published_variance(how: Initialisation, varian
 @pytest.mark.parametrize("shape", [(5, 9), (9, 5), (4, 4)])
 def test_orthogonal_weights_are_orthogonal(shape: tuple[int, int]) -> None:
     weight = torch.empty(shape)
-    initialise(weight, "orthogonal", "tanh", torch.Generator().manual_seed(0))
+    initialise(weight, "orthogonal", "tanh", torch.Generator().manual_seed(0), (weight.shape[0], weight.shape[1]))
     small = weight @ weight.T if shape[0] <= shape[1] else weight.T @ weight
     torch.testing.assert_close(small, torch.eye(min(shape)), atol=1e-5, rtol=0)

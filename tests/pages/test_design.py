@@ -69,8 +69,8 @@ def test_a_preset_is_one_click_and_can_be_undone(open_page: OpenPage, pictures: 
 
 
 def test_every_field_of_a_level_has_a_widget() -> None:
-    shown = {setting.name for group in fields.LAYER_GROUPS.values() for setting in group}
-    assert shown == set(LayerConfig.model_fields) - {"units"}
+    shown = {setting.name for group in (*fields.LAYER_GROUPS.values(), fields.LAYER_CONVOLUTION) for setting in group}
+    assert shown == set(LayerConfig.model_fields) - {"kind", "units", "input_shape"}
 
 
 def test_every_field_of_the_stack_has_a_widget() -> None:
@@ -155,6 +155,48 @@ def test_a_configuration_that_is_none_changes_nothing(
     assert config_of(app) == config
     assert len(app.warning) >= 1
     assert not app.exception
+
+
+def test_a_convolution_instead_of_a_dense_level(open_page: OpenPage, pictures: Dataset, config: StackConfig) -> None:
+    app = open_page("design", data=pictures, config=config)
+    assert app.segmented_control(key="design-kind-2").disabled  # nothing convolutional above a dense level
+    app.segmented_control(key="design-kind-1").set_value("convolution").run()
+    assert config_of(app).units == (4 * 4 * 16, 3)
+    app.select_slider(key="design-channels-1").set_value(4).run()
+    app.select_slider(key="design-1-pooling").set_value(2).run()
+    assert config_of(app).units == (2 * 2 * 4, 3)
+    assert "2 × 2 × 4 = 16 values" in seen(app)
+    app.segmented_control(key="design-kind-2").set_value("convolution").run()
+    assert [layer.kind for layer in config_of(app).layers] == ["convolution", "convolution"]
+    app.slider(key="design-levels").set_value(3).run()
+    assert [layer.kind for layer in config_of(app).layers] == ["convolution", "convolution", "dense"]
+    app.segmented_control(key="design-kind-1").set_value("dense").run()
+    assert [layer.kind for layer in config_of(app).layers] == ["dense"] * 3
+    assert not app.exception
+    assert not app.error
+
+
+def test_settings_of_a_convolution_are_its_own(open_page: OpenPage, pictures: Dataset) -> None:
+    layers = [LayerConfig(kind="convolution", channels=2), LayerConfig(units=3)]
+    app = open_page("design", data=pictures, config=StackConfig(layers=layers).fitted((8, 8, 1)))
+    app.toggle(key="design-1-tied").set_value(True).run()
+    press(app, "Use these settings for every level")
+    assert [(layer.kind, layer.units, layer.tied) for layer in config_of(app).layers] == [
+        ("convolution", 32, True),
+        ("dense", 3, True),
+    ]
+    app.select_slider(key="design-1-kernel").set_value(1).run()
+    assert "at least the stride" in seen(app)
+
+
+def test_a_configuration_file_with_convolutions_needs_pictures(
+    open_page: OpenPage, table: Dataset, config: StackConfig
+) -> None:
+    app = open_page("design", data=table, config=config)
+    text = StackConfig(layers=[LayerConfig(kind="convolution"), 4]).to_json()
+    app.file_uploader(key="design-upload").set_value(("stack.json", text.encode(), "application/json")).run()
+    assert "needs pictures" in seen(app)
+    assert config_of(app) == config
 
 
 @pytest.mark.parametrize("kind", ["unlabelled", "pictures"])
