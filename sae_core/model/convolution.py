@@ -30,7 +30,7 @@ def _picture(x: Tensor, shape: Shape) -> Tensor:
 def _in_parts(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     if torch.is_grad_enabled() or len(x) <= ROWS_AT_ONCE:
         return function(x)
-    return torch.cat([function(part) for part in x.split(ROWS_AT_ONCE)])
+    return torch.cat([function(x[start : start + ROWS_AT_ONCE]) for start in range(0, len(x), ROWS_AT_ONCE)])
 
 
 def _flat(pictures: Tensor) -> Tensor:
