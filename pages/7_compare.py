@@ -8,7 +8,7 @@ from explorer.runview import ACTIVE
 from explorer.session import Session
 from explorer.widgets import compare as parts
 from explorer.widgets.frame import begin_page, empty_state, guarded
-from sae_core.runs.run import RunRecord
+from sae_core.runs.record import RunRecord
 
 
 def body(session: Session, records: list[RunRecord]) -> None:

@@ -15,6 +15,7 @@
     |-- StorageError              the disk is full, read-only or gone
     |-- ModelFileError            files of a model, run or checkpoint are broken or altered
     |   `-- VersionError          written by a version that this one cannot read
+    |-- InUseError                another process works on this run
     |-- RunNotFoundError          no run or data set of that name in the workspace
     |-- ProjectionError           a map cannot be drawn from these rows
     |-- ExportError               an export did not pass its own verification
@@ -92,6 +93,10 @@ class ModelFileError(SaeError, ValueError):
 
 class VersionError(ModelFileError):
     """The files were written by a version that this one cannot read."""
+
+
+class InUseError(SaeError, RuntimeError):
+    """Another process, or another part of this one, works on a run."""
 
 
 class RunNotFoundError(SaeError, LookupError):

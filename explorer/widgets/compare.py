@@ -28,7 +28,7 @@ from explorer.session import Session
 from explorer.widgets.text import count, literal
 from sae_core.analysis.comparison import settings_table
 from sae_core.errors import SaeError
-from sae_core.runs.run import RunRecord
+from sae_core.runs.record import RunRecord
 from sae_core.training.history import history_frame
 
 RENAME, DELETE = "compare-rename", "compare-delete"  # keys of the popovers

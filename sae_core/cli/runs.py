@@ -10,7 +10,7 @@ import click
 from sae_core.cli.output import json_option, open_workspace, printable, say, show, workspace_option
 
 if TYPE_CHECKING:
-    from sae_core.runs.run import RunRecord
+    from sae_core.runs.record import RunRecord
 
 
 @click.command()

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import importlib
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
 
 from sae_core.config import StackConfig
 from sae_core.data.dataset import Dataset
@@ -15,7 +18,8 @@ from sae_core.errors import TrainingError
 from sae_core.jobs.job import Job
 from sae_core.jobs.registry import known_jobs
 from sae_core.jobs.snapshot import CurvePoint, JobSnapshot, JobState
-from sae_core.runs.run import ACTIVE_STATES, Run, this_process
+from sae_core.runs.record import ACTIVE_STATES
+from sae_core.runs.run import Run
 from sae_core.runs.workspace import Workspace
 
 _warm = False
@@ -33,13 +37,16 @@ __all__ = [
 ]
 
 
-def start_job(data: Dataset, config: StackConfig, *, workspace: Workspace | None = None, name: str = "") -> Job:
+def start_job(
+    data: Dataset, config: StackConfig, *, workspace: Workspace | None = None, name: str = "", sweep: str = ""
+) -> Job:
     """Train in the background.
 
     Args:
         data, config: as of `sae_core.train`.
         workspace: where the run is kept; None: in memory only.
         name: of the run, for people.
+        sweep: id of the sweep that it belongs to, or "".
 
     Returns:
         The job, queued or running.
@@ -49,9 +56,11 @@ def start_job(data: Dataset, config: StackConfig, *, workspace: Workspace | None
         ConfigError: convolutional levels do not fit these data.
     """
     config = config.fitted(data.image_shape)
-    run = workspace.create_run(data, config, name) if workspace else None
-    job = Job(data, config, run=run, name=run.record.name if run else name or data.name)
-    known_jobs.add(job)
+    known_jobs.check_room()
+    run = workspace.create_run(data, config, name, hold=True, sweep=sweep) if workspace else None
+    with _letting_go(run):
+        job = Job(data, config, run=run, name=run.record.name if run else name or data.name)
+        known_jobs.add(job)
     return job
 
 
@@ -59,8 +68,8 @@ def resume_run(run: Run) -> Job:
     """Go on with a run that was stopped or interrupted, from its last checkpoint, or from its start where it has none.
 
     Raises:
-        TrainingError: it is under way, or finished. RunNotFoundError: its data set was deleted.
-        ModelFileError: its files are damaged.
+        TrainingError: it is under way, here or in another process, or finished. RunNotFoundError: its data set was
+        deleted. ModelFileError: its files are damaged.
     """
     job = known_jobs.find(run.id)
     record = run.record
@@ -68,13 +77,26 @@ def resume_run(run: Run) -> Job:
         raise TrainingError("This run is under way already. Open it on the Train page.")
     if record.state == JobState.FINISHED:
         raise TrainingError("This run is finished. Start a new one with its settings.")
-    run.clear_leftovers()
-    state = run.checkpoint()
-    job = Job(run.dataset(), record.config, run=run, name=record.name, resume=state)
-    run.write_history(job.snapshot().history)
-    run.update(state=str(JobState.QUEUED), message="", owner=this_process())
-    known_jobs.add(job)
+    known_jobs.check_room()
+    run.hold()
+    with _letting_go(run):
+        run.clear_leftovers()
+        job = Job(run.dataset(), record.config, run=run, name=record.name, resume=run.checkpoint())
+        run.write_history(job.snapshot().history)
+        run.update(state=str(JobState.QUEUED), message="", owner=asdict(run.lock.owner) if run.lock else {})
+        known_jobs.add(job)
     return job
+
+
+@contextmanager
+def _letting_go(run: Run | None) -> Iterator[None]:
+    """Do not keep the lock of a run whose job could not be started."""
+    try:
+        yield
+    except BaseException:
+        if run is not None:
+            run.let_go()
+        raise
 
 
 def warm_up() -> None:
@@ -97,8 +119,9 @@ def _import_what_training_needs() -> None:
 
 
 def find_job(job_id: str) -> Job | None:
-    """The job of that id in this process, or None."""
-    return known_jobs.find(job_id)
+    """The job of that id in this process, or None; also None where another process has gone on with its run."""
+    job = known_jobs.find(job_id)
+    return None if job is None or job.is_superseded else job
 
 
 def active_jobs() -> tuple[Job, ...]:

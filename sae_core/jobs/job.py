@@ -9,15 +9,16 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
+from dataclasses import asdict
 
 from sae_core.config import StackConfig
 from sae_core.data.dataset import Dataset
-from sae_core.errors import CancelledError, DivergedError, SaeError, TrainingError
+from sae_core.errors import CancelledError, DivergedError, InUseError, SaeError, TrainingError
 from sae_core.jobs.registry import known_jobs
 from sae_core.jobs.snapshot import CurvePoint, JobSnapshot, JobState
 from sae_core.model.trained import TrainedStack
-from sae_core.runs.run import Run, driving, this_process
+from sae_core.runs.run import Run
 from sae_core.training.events import (
     CheckpointReached,
     EpochEnded,
@@ -37,6 +38,7 @@ CHECKPOINT_EVERY = 15.0  # seconds of training
 SWITCH_INTERVAL = (
     1e-4  # seconds; each torch call gives Python's lock away and waits this long to get it back from a page
 )
+LIVE_EVERY = 1.0  # seconds between two looks that other processes get
 CURVE_POINTS = 300  # of one phase; beyond that every second one is dropped
 
 log = logging.getLogger(__name__)
@@ -48,7 +50,7 @@ class Job:
     Attributes:
         id: also the run's id where there is a workspace.
         data, config: what is trained.
-        run: the run's folder, or None.
+        run: the run's folder, or None. Its lock is held, and let go when the job is over.
     """
 
     def __init__(
@@ -77,7 +79,10 @@ class Job:
         self._so_far: tuple[int, TrainedStack] | None = None
         self._model: TrainedStack | None = None
         self._error: SaeError | None = None
-        self._last_checkpoint = time.monotonic()
+        self._last_checkpoint = self._last_live = time.monotonic()
+        self._threads = 0
+        if run is not None and run.lock is not None:
+            run.lock.listener = self._hear
         if resume is not None:
             self._history = [row_from_json(row) for row in resume.meta["history"]]
         self._thread = threading.Thread(target=self._main, name=f"training-{self.id}", daemon=True)
@@ -173,21 +178,34 @@ class Job:
         """Whether `stop` was called."""
         return self._wants_stop
 
+    @property
+    def is_superseded(self) -> bool:
+        """Whether it is over and another process has resumed or deleted its run since."""
+        return self.is_over and self.run is not None and not self.run.was_last_driven_by(self.run.lock)
+
+    def _hear(self, request: str) -> None:
+        """Do what another process asks for."""
+        if request in ("pause", "resume", "stop"):
+            getattr(self, request)()
+
     def _main(self) -> None:
-        with driving(self.run.id) if self.run else nullcontext():
-            try:
-                with known_jobs.turn(self), _training_threads() as threads:
-                    self._drive(threads)
-            except SaeError as error:
-                self._end(JobState.DIVERGED if isinstance(error, DivergedError) else JobState.FAILED, error)
-            except Exception as error:  # a bug must not leave a job that seems to run for ever
-                log.exception("Training %s failed", self.id)
-                self._end(
-                    JobState.FAILED,
-                    TrainingError(
-                        f"Training failed for a reason that is not known ({type(error).__name__}). Start it again."
-                    ),
-                )
+        try:
+            with known_jobs.turn(self), _training_threads() as threads:
+                self._threads = threads
+                self._drive(threads)
+        except SaeError as error:
+            self._end(JobState.DIVERGED if isinstance(error, DivergedError) else JobState.FAILED, error)
+        except Exception as error:  # a bug must not leave a job that seems to run for ever
+            log.exception("Training %s failed", self.id)
+            self._end(
+                JobState.FAILED,
+                TrainingError(
+                    f"Training failed for a reason that is not known ({type(error).__name__}). Start it again."
+                ),
+            )
+        finally:
+            if self.run:
+                self.run.let_go()
 
     def _drive(self, threads: int) -> None:
         from sae_core.training.trainer import train
@@ -214,8 +232,8 @@ class Job:
 
     def _take(self, event: Event, threads: int) -> None:
         """Note an event for the snapshots, and in the run."""
-        if isinstance(event, EpochEnded) and self.run:
-            self.run.append_history(event.row)
+        if self.run:
+            self._keep(self.run, event)
         if isinstance(event, Finished):
             self._finish(event.model)
             return
@@ -241,6 +259,20 @@ class Job:
                     self._preview = event
                 case PhaseEnded():
                     self._phase_index = event.phase.index + 1
+
+    def _keep(self, run: Run, event: Event) -> None:
+        """Write down what others, and a restart, are to find of an event."""
+        if isinstance(event, EpochEnded | CheckpointReached | Finished) and run.lock is not None:
+            run.lock.check()
+        if isinstance(event, EpochEnded):
+            run.append_history(event.row)
+        elif isinstance(event, PhaseStarted):
+            run.write_phases(event.plan)
+        elif isinstance(event, Progress) and time.monotonic() - self._last_live >= LIVE_EVERY:
+            self._last_live = time.monotonic()
+            values = {name: value for name, value in vars(event).items() if name != "phase"}
+            points = [list(vars(point).values()) for point in self._curve if point.phase_index == event.phase.index]
+            run.write_live(values | {"phase_index": event.phase.index, "device": self._device, "curve": points})
 
     def _add_point(self, point: CurvePoint) -> None:
         self._curve.append(point)
@@ -296,19 +328,22 @@ class Job:
 
     def _set_state(self, state: JobState) -> None:
         """Written to the run first, so that whoever sees the new state finds the run in it."""
-        if self.run:
+        if self.run and self.run.lock and not isinstance(self._error, InUseError):  # then the run is another's
             try:
                 self.run.update(
                     state=str(state),
                     message=self._message,
                     seconds=self._seconds,
                     device=self._device,
-                    owner=this_process(),
+                    threads=self._threads,
+                    owner=asdict(self.run.lock.owner),
                 )
             except SaeError as error:
                 log.warning("The state of run %s could not be written: %s", self.id, error)
                 with self._changed:
                     self._message = self._message or str(error)
+            if state.is_over:
+                self.run.let_go()
         with self._changed:
             self._state = state
             self._changed.notify_all()

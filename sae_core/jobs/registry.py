@@ -27,12 +27,16 @@ class Registry:
         self._waiting: list[Job] = []
         self._running: list[Job] = []
 
-    def add(self, job: Job) -> None:
+    def check_room(self) -> None:
+        """Raises TrainingError where too many wait, before anything is written for one more."""
         with self._turn:
             if len(self._waiting) >= MAX_QUEUED_JOBS:
                 raise TrainingError(
                     f"{MAX_QUEUED_JOBS} trainings are waiting already. Wait for some of them, or stop them."
                 )
+
+    def add(self, job: Job) -> None:
+        with self._turn:
             self._jobs[job.id] = job
             self._waiting.append(job)
             over = [other.id for other in self._jobs.values() if other.is_over]

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import platform
+import dataclasses
 import shutil
-import socket
-import threading
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
-from importlib.metadata import version
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sae_core.config import StackConfig
 from sae_core.data.dataset import Dataset
-from sae_core.errors import ConfigError, ModelFileError, RunNotFoundError
+from sae_core.errors import InUseError, ModelFileError, RunNotFoundError
 from sae_core.files import (
     MANIFEST,
     dump_json,
@@ -27,7 +23,10 @@ from sae_core.files import (
     write_atomically,
     write_folder,
 )
-from sae_core.training.events import HistoryRow
+from sae_core.runs import lock
+from sae_core.runs.lock import Listener, Lock
+from sae_core.runs.record import ACTIVE_STATES, INTERRUPTED, RunRecord
+from sae_core.training.events import HistoryRow, Phase
 from sae_core.training.history import rows_from_lines, rows_to_lines
 from sae_core.training.state import CHECKPOINT_KIND, CHECKPOINT_VERSION, TrainingState
 
@@ -35,64 +34,7 @@ if TYPE_CHECKING:
     from sae_core.model.trained import TrainedStack
     from sae_core.runs.workspace import Workspace
 
-ACTIVE_STATES = ("queued", "running", "paused")
-INTERRUPTED = "interrupted"
-RECORD_VERSION = 1
-
-_driven: set[str] = set()  # ids of the runs that a thread of this process drives
-_driven_lock = threading.Lock()
-_record_lock = threading.Lock()  # a page renames a run while its job notes the state
-
-
-@dataclass(frozen=True)
-class RunRecord:
-    """What is known of a run without opening its model.
-
-    Attributes:
-        id: name of its folder, and what stands in a page's address.
-        name: for people.
-        created: ISO 8601, UTC.
-        state: a `JobState` value, or "interrupted" when the process that drove it is gone.
-        message: one sentence for people, e.g. why it failed.
-        dataset_name, dataset_fingerprint: what it was trained on.
-        config: of the stack.
-        seconds: spent training.
-        device: e.g. "cpu".
-        results: held-out figures: see `sae_core.analysis.summary.summarise`.
-        versions: of Python and the packages that results depend on.
-        owner: process that drives it: host and pid.
-    """
-
-    id: str
-    name: str
-    created: str
-    state: str
-    dataset_name: str
-    dataset_fingerprint: str
-    config: StackConfig
-    message: str = ""
-    seconds: float = 0.0
-    device: str = ""
-    results: dict[str, Any] = field(default_factory=dict)
-    versions: dict[str, str] = field(default_factory=dict)
-    owner: dict[str, Any] = field(default_factory=dict)
-
-    def to_json(self) -> dict[str, Any]:
-        """As JSON values; `from_json` gives an equal record back."""
-        return vars(self) | {"config": self.config.model_dump(), "version": RECORD_VERSION}
-
-    @classmethod
-    def from_json(cls, value: Any) -> RunRecord:
-        """The inverse of `to_json`.
-
-        Raises:
-            ModelFileError: not a record of this version.
-        """
-        try:
-            fields = {name: entry for name, entry in value.items() if name != "version"}
-            return cls(**fields | {"config": StackConfig(**fields["config"])})
-        except (AttributeError, KeyError, TypeError, ConfigError) as error:
-            raise ModelFileError(f"The record of this run cannot be read ({error}). Delete the run.") from None
+LONGEST_NAME, LONGEST_NOTE, MOST_TAGS = 200, 4_000, 20
 
 
 class Run:
@@ -100,13 +42,44 @@ class Run:
 
     Attributes:
         id: name of the folder.
-        folder: run.json, history.jsonl, checkpoints/, model/.
+        folder: run.json, plan.json, history.jsonl, live.json, checkpoints/, model/, and lock.json while it trains.
+        lock: held while this process drives the run, else None.
     """
 
     def __init__(self, workspace: Workspace, run_id: str) -> None:
         self.workspace = workspace
         self.id = run_id
         self.folder = workspace.root / "runs" / run_id
+        self.lock: Lock | None = None
+
+    def hold(self, listener: Listener | None = None) -> None:
+        """Keep others from training or deleting it, until `let_go`.
+
+        Raises:
+            InUseError: another process, or another part of this one, holds it. StorageError: it cannot be written.
+        """
+        self.lock = lock.acquire(self.folder, listener)
+
+    def let_go(self) -> None:
+        """Let others train or delete it."""
+        if self.lock is not None:
+            self.lock.release()
+
+    def holder(self) -> lock.Owner | None:
+        """The process that trains it, or None."""
+        return lock.holder(self.folder)
+
+    def was_last_driven_by(self, held: Lock | None) -> bool:
+        """Whether nobody has driven it since the holder of this lock did, and it is still there."""
+        try:
+            owner = parse_json((self.folder / "run.json").read_bytes(), "run.json").get("owner")
+        except (OSError, ModelFileError, AttributeError):
+            return False
+        return held is not None and isinstance(owner, dict) and owner.get("token") == held.owner.token
+
+    def ask(self, request: str) -> None:
+        """Ask the process that trains it to "pause", "resume" or "stop"."""
+        lock.ask(self.folder, request)
 
     @property
     def record(self) -> RunRecord:
@@ -115,12 +88,10 @@ class Run:
         Raises:
             RunNotFoundError: deleted meanwhile. ModelFileError: damaged.
         """
-        try:
-            content = (self.folder / "run.json").read_bytes()
-        except OSError:
-            raise RunNotFoundError(f"The run {self.id} is not in this workspace. It may have been deleted.") from None
-        record = RunRecord.from_json(parse_json(content, "run.json"))
-        if record.state in ACTIVE_STATES and not _is_driven(record):
+        record = self._stored()
+        if record.state in ACTIVE_STATES and self.holder() is None:
+            record = self._stored()  # it may have ended between these two looks
+        if record.state in ACTIVE_STATES and self.holder() is None:
             return replace(
                 record,
                 state=INTERRUPTED,
@@ -129,12 +100,12 @@ class Run:
         return record
 
     def update(self, **changes: Any) -> None:
-        """Change fields of the record.
+        """Change fields of the record; others who change it meanwhile wait.
 
         Raises:
-            StorageError: it could not be written.
+            StorageError: it could not be written. RunNotFoundError: it was deleted.
         """
-        with _record_lock:
+        with lock.guarded(self.folder.parent):
             self.write_record(replace(self._stored(), **changes))
 
     def write_record(self, record: RunRecord) -> None:
@@ -143,21 +114,35 @@ class Run:
 
     def write_result(self, name: str, value: Any) -> None:
         """Add a figure to the record's results. value: plain JSON."""
-        with _record_lock:
+        with lock.guarded(self.folder.parent):
             stored = self._stored()
             self.write_record(replace(stored, results=stored.results | {name: value}))
 
     def rename(self, name: str) -> None:
         """Give it another name."""
-        self.update(name=name.strip()[:200] or self.id)
+        self.update(name=name.strip()[:LONGEST_NAME] or self.id)
+
+    def annotate(self, *, tags: Sequence[str] | None = None, note: str | None = None) -> None:
+        """Replace the user's own words: tags (each once, trimmed) and a note. None leaves them as they are."""
+        changes: dict[str, Any] = {}
+        if tags is not None:
+            words = dict.fromkeys(tag.strip()[:LONGEST_NAME] for tag in tags)
+            changes["tags"] = tuple(word for word in words if word)[:MOST_TAGS]
+        if note is not None:
+            changes["note"] = note.strip()[:LONGEST_NOTE]
+        self.update(**changes)
 
     def delete(self) -> None:
         """Remove the folder. The data set stays, other runs may use it.
 
         Raises:
-            StorageError: it could not be removed.
+            InUseError: it is in training. StorageError: it could not be removed.
         """
-        with storage_errors(self.folder):
+        with lock.guarded(self.folder.parent), storage_errors(self.folder):
+            owner = self.holder()
+            if owner is not None:
+                who = "in this program" if owner.is_here else f"in another program ({owner})"
+                raise InUseError(f"This run is in training {who}. Stop it there first, then delete it.")
             with contextlib.suppress(FileNotFoundError):
                 (self.folder / "run.json").unlink()  # without its record it is no run any more
             shutil.rmtree(self.folder, ignore_errors=True)
@@ -172,7 +157,13 @@ class Run:
         Raises:
             RunNotFoundError: it was deleted.
         """
-        return self.workspace.load_dataset(self._stored().dataset_fingerprint)
+        record = self._stored()
+        if not self.workspace.has_dataset(record.dataset_fingerprint):
+            raise RunNotFoundError(
+                f"The data set {record.dataset_name!r} of this run was deleted, so its rows cannot be shown or trained "
+                "on. Upload it again, with the same choices, and they are back."
+            )
+        return self.workspace.load_dataset(record.dataset_fingerprint)
 
     def history(self) -> tuple[HistoryRow, ...]:
         """Its epochs so far."""
@@ -183,6 +174,34 @@ class Run:
         except (OSError, ValueError) as error:
             raise ModelFileError(f"The history of this run cannot be read ({error}). Train the run again.") from None
         return rows_from_lines(text)
+
+    def phases(self) -> tuple[Phase, ...]:
+        """The plan of its training; () where it never began."""
+        try:
+            plan = parse_json((self.folder / "plan.json").read_bytes(), "plan.json")
+            return tuple(Phase(**phase) for phase in plan)
+        except (OSError, ModelFileError, TypeError):
+            return ()
+
+    def write_phases(self, phases: Sequence[Phase]) -> None:
+        """Keep the plan, so that it can be shown without the data set."""
+        if self.phases() != tuple(phases):
+            write_atomically(self.folder / "plan.json", dump_json([dataclasses.asdict(phase) for phase in phases]))
+
+    def live(self) -> dict[str, Any]:
+        """Where a training in another process stands: see `write_live`; {} where nothing is known."""
+        try:
+            found = parse_json((self.folder / "live.json").read_bytes(), "live.json")
+            return found if isinstance(found, dict) else {}
+        except (OSError, ModelFileError):
+            return {}
+
+    def write_live(self, values: dict[str, Any]) -> None:
+        """Tell other processes where the training stands. A courtesy: what goes wrong with it is nobody's loss."""
+        temporary = self.folder / ".live.json.part"
+        with contextlib.suppress(OSError, ValueError):
+            temporary.write_bytes(dump_json(values))
+            temporary.replace(self.folder / "live.json")
 
     def append_history(self, row: HistoryRow) -> None:
         """Add an epoch. A line that a crash cuts off is ignored when it is read."""
@@ -217,6 +236,7 @@ class Run:
     def drop_checkpoints(self) -> None:
         """Remove the checkpoints of a finished run: its model holds all that is needed."""
         shutil.rmtree(self.folder / "checkpoints", ignore_errors=True)
+        (self.folder / "live.json").unlink(missing_ok=True)
 
     def clear_leftovers(self) -> None:
         """Remove what a killed process left half written. Only for a run that nobody drives."""
@@ -269,52 +289,3 @@ def _from_checkpoint(data: Dataset, config: StackConfig, state: TrainingState) -
     from sae_core.training.workbench import Workbench
 
     return Workbench(data, config, state).trained_so_far()
-
-
-def new_record(run_id: str, name: str, data: Dataset, config: StackConfig) -> RunRecord:
-    """The record of a run that is about to start in this process."""
-    return RunRecord(
-        id=run_id,
-        name=name or f"{data.name} {'-'.join(str(units) for units in config.units)}",
-        created=datetime.now(UTC).isoformat(timespec="microseconds"),
-        state="queued",
-        dataset_name=data.name,
-        dataset_fingerprint=data.fingerprint,
-        config=config,
-        versions={"python": platform.python_version()}
-        | {name: version(name) for name in ("torch", "numpy", "scikit-learn")},
-        owner=this_process(),
-    )
-
-
-def this_process() -> dict[str, Any]:
-    """Host and pid, as an owner is noted in a record."""
-    return {"host": socket.gethostname(), "pid": os.getpid()}
-
-
-@contextlib.contextmanager
-def driving(run_id: str) -> Any:
-    """While a thread of this process drives a run."""
-    with _driven_lock:
-        _driven.add(run_id)
-    try:
-        yield
-    finally:
-        with _driven_lock:
-            _driven.discard(run_id)
-
-
-def _is_driven(record: RunRecord) -> bool:
-    host, pid = record.owner.get("host"), record.owner.get("pid")
-    if host != socket.gethostname() or not isinstance(pid, int):
-        return host is not None and host != socket.gethostname()  # another machine: cannot be judged from here
-    if pid == os.getpid():
-        with _driven_lock:
-            return record.id in _driven
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True

@@ -6,16 +6,18 @@ import os
 import re
 import secrets
 import shutil
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from sae_core.config import StackConfig
 from sae_core.data.dataset import Dataset
-from sae_core.errors import ModelFileError, RunNotFoundError
+from sae_core.errors import InUseError, ModelFileError, RunNotFoundError
 from sae_core.files import MANIFEST, storage_errors
 from sae_core.runs.datasets import describe_stored, read_dataset, write_dataset
-from sae_core.runs.run import Run, RunRecord, new_record
+from sae_core.runs.record import ACTIVE_STATES, RunRecord, new_record
+from sae_core.runs.run import Run
 
 _RUN_ID = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{6}")
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
@@ -101,8 +103,17 @@ class Workspace:
         return sorted(found, key=lambda record: record.stored, reverse=True)
 
     def delete_dataset(self, fingerprint: str) -> None:
-        """Remove a stored data set. Runs that were trained on it can then only be exported (see `runs_of`)."""
+        """Remove a stored data set. Of runs that were trained on it the curves, results and the model stay.
+
+        Raises:
+            InUseError: one of them is in training. StorageError: it could not be removed.
+        """
         if self.has_dataset(fingerprint):
+            active = [record for record in self.runs_of(fingerprint) if record.state in ACTIVE_STATES]
+            if active:
+                raise InUseError(
+                    f"The run {active[0].name!r} is in training on this data set. Stop it, then delete the data set."
+                )
             folder = self._dataset_folder(fingerprint)
             with storage_errors(folder):
                 (folder / MANIFEST).unlink()
@@ -112,8 +123,14 @@ class Workspace:
         """Runs that were trained on a data set."""
         return [record for record in self.runs() if record.dataset_fingerprint == fingerprint]
 
-    def create_run(self, data: Dataset, config: StackConfig, name: str = "") -> Run:
+    def create_run(
+        self, data: Dataset, config: StackConfig, name: str = "", *, hold: bool = False, **fields: Any
+    ) -> Run:
         """A new run, with its data set stored beside it.
+
+        Args:
+            hold: with its lock held, for whoever is about to train it.
+            fields: further ones of its `RunRecord`.
 
         Raises:
             StorageError: it could not be written. ConfigError: convolutional levels do not fit these data.
@@ -122,7 +139,14 @@ class Workspace:
         self.save_dataset(data)
         now = datetime.now(UTC)
         run = Run(self, f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}")
-        run.write_record(new_record(run.id, name, data, config))
+        if hold:
+            run.hold()
+            fields["owner"] = asdict(run.lock.owner) if run.lock else {}
+        try:
+            run.write_record(new_record(run.id, name, data, config, **fields))
+        except BaseException:
+            run.let_go()
+            raise
         return run
 
     def runs(self) -> list[RunRecord]:

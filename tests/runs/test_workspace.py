@@ -5,8 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +15,6 @@ from sae_core.config import StackConfig
 from sae_core.data.dataset import Column, Dataset, SplitOptions
 from sae_core.data.samples import load_sample
 from sae_core.errors import ModelFileError, RunNotFoundError, StorageError
-from sae_core.runs.run import driving
 from sae_core.runs.workspace import Workspace, default_workspace
 
 
@@ -116,6 +113,8 @@ def test_a_deleted_data_set_is_gone_and_its_runs_are_named_first(workspace: Work
     workspace.delete_dataset(table.fingerprint)
     with pytest.raises(RunNotFoundError, match="Upload it again"):
         run.dataset()
+    workspace.save_dataset(table)  # the same file, uploaded again
+    assert run.dataset().fingerprint == table.fingerprint
 
 
 @pytest.mark.parametrize("run_id", ["", "..", "../../etc", "20260101-000000-abcdef", "x" * 500, "a/b", "\0"])
@@ -130,9 +129,12 @@ def test_a_record_round_trips_and_renames(workspace: Workspace, table: Dataset) 
     run = workspace.create_run(table, StackConfig(layers=[3, 2], epochs=4), name="first")
     run.write_result("note", {"x": 1})
     run.rename("  second ")
+    run.annotate(tags=[" good ", "good", "", "of May"], note="  keeps more\n")
     record = workspace.run(run.id).record
     assert (record.name, record.results, record.config.units) == ("second", {"note": {"x": 1}}, (3, 2))
     assert record.versions["torch"]
+    assert (record.tags, record.note, record.precision) == (("good", "of May"), "keeps more", "float32")
+    assert (record.split["seed"], record.split["train_rows"]) == (0, len(table.split.train))
     run.delete()
     assert workspace.runs() == []
     with pytest.raises(RunNotFoundError):
@@ -151,13 +153,10 @@ def test_a_run_that_nobody_drives_is_interrupted(workspace: Workspace, table: Da
     run = workspace.create_run(table, StackConfig(layers=[2]))
     run.update(state="running")
     assert run.record.state == "interrupted"
-    with driving(run.id):
-        assert run.record.state == "running"
-    finished = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
-    run.update(owner=run.record.owner | {"pid": int(finished.stdout)})
+    run.hold()
+    assert workspace.run(run.id).record.state == "running"
+    run.let_go()
     assert run.record.state == "interrupted"
-    run.update(owner=run.record.owner | {"pid": os.getppid()})
-    assert run.record.state == "running"
 
 
 def test_a_history_cut_off_by_a_crash_loses_one_line_only(workspace: Workspace) -> None:
