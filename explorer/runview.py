@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from explorer import store
 from explorer.charts.stack import PartState, StackDrawing
@@ -124,17 +124,18 @@ def planned_phases(data: Dataset, config: StackConfig) -> tuple[Phase, ...]:
 def _stored(run_id: str) -> RunView:
     found = store.run(run_id)
     record, history = found.record, found.history()
-    phases = planned_phases(store.dataset(run_id), record.config)
+    phases = found.phases()
+    if not phases and (data := store.dataset_or_none(run_id)) is not None:
+        phases = planned_phases(data, record.config)
     done = sum(phase.epochs * phase.steps_per_epoch for phase in phases)
     finished = record.state == "finished"
-    index = len(phases) if finished else _index_of_last(phases, history)
-    return RunView(
+    view = RunView(
         id=run_id,
         name=record.name,
         state=record.state,
         message=record.message,
         phases=phases,
-        phase_index=index,
+        phase_index=len(phases) if finished else _index_of_last(phases, history),
         epoch=history[-1].epoch if history else 0,
         fraction=1.0 if finished else (history[-1].step / done if history and done else 0.0),
         seconds=record.seconds or (history[-1].seconds if history else 0.0),
@@ -143,6 +144,29 @@ def _stored(run_id: str) -> RunView:
         device=record.device,
         history=history,
     )
+    return _as_told(view, found.live()) if record.state in ("running", "paused") else view
+
+
+def _as_told(view: RunView, live: dict[str, Any]) -> RunView:
+    """A run in training in another process, as far as that one tells within its epochs."""
+    from sae_core.jobs import CurvePoint
+
+    try:
+        index, running = int(live["phase_index"]), view.state == "running"
+        if index < view.phase_index:
+            return view  # its last word is of a phase that has ended since
+        return replace(
+            view,
+            phase_index=index,
+            epoch=int(live["epoch"]),
+            fraction=float(live["fraction"]),
+            seconds=float(live["seconds"]),
+            seconds_left=float(live["seconds_left"]) if running else None,
+            samples_per_second=float(live["samples_per_second"]) if running else 0.0,
+            curve=tuple(CurvePoint(int(phase), float(at), float(loss)) for phase, at, loss in live["curve"]),
+        )
+    except (KeyError, TypeError, ValueError):
+        return view
 
 
 def _index_of_last(phases: tuple[Phase, ...], history: tuple[HistoryRow, ...]) -> int:

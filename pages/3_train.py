@@ -30,7 +30,7 @@ def waiting(session: Session, data: Dataset) -> None:
 
 def show(session: Session, first: RunView) -> None:
     """A run, alive as long as it is in training."""
-    data, config = store.dataset(first.id), run_config(first.id)
+    data, config = store.dataset_or_none(first.id), run_config(first.id)
     kept = charts.kept_for(session, first.id)
 
     @st.fragment(run_every=parts.POLL_SECONDS if first.is_active else None)
@@ -45,8 +45,9 @@ def show(session: Session, first: RunView) -> None:
             with right:
                 parts.phase_list(run)
             charts.level_charts(run, figures)
-            st.markdown("**Held-out rows as the stack gives them back**")
-            charts.show(figures, "rows", "Originals above reconstructions")
+            if data is not None:
+                st.markdown("**Held-out rows as the stack gives them back**")
+                charts.show(figures, "rows", "Originals above reconstructions")
             charts.classifier_charts(run, figures)
             if run.state != first.state:
                 st.rerun()  # buttons and neighbours catch up; the last one of these ends the polling
@@ -58,18 +59,19 @@ session = begin_page("Train", intro="One level after the other learns to give ba
 data = session.data
 assert data is not None
 with guarded():
-    absent = session.run_id is not None and store.dataset_or_none(session.run_id) is None  # an imported run
-    run = view_run(session.run_id) if session.run_id and not absent else None
+    absent = session.run_id is not None and store.dataset_or_none(session.run_id) is None
+    run = view_run(session.run_id) if session.run_id else None
     parts.controls(session, run)
     if absent and session.run_id:
         explain_missing_data(session.run_id)
-    elif run is None:
+    if run is None:
         waiting(session, data)
     else:
         parts.outcome(run)
         if not run.is_active:
             parts.changed_design(session, run_config(run.id))
             parts.results(run)
-        show(session, run)
-        if not run.is_active:
+        if run.phases:
+            show(session, run)
+        if not run.is_active and not absent:
             next_step("reconstructions", label="Look at the reconstructions")

@@ -152,12 +152,12 @@ def _note_training(trained: int, planned: int) -> None:
 
 
 def explain_missing_data(run_id: str) -> None:
-    """What an imported run needs before its rows can be shown."""
+    """What a run needs before its rows can be shown, where its data set was deleted or did not come with its bundle."""
     record = store.run(run_id).record
     empty_state(
-        f"**{literal(record.name)}** was imported, and its data set **{literal(record.dataset_name)}** is not in this "
-        "workspace. Bring the same file, with the same columns and split, or let the run use another data set that "
-        "fits: Import on the Export page offers that.",
+        f"The data set **{literal(record.dataset_name)}** of **{literal(record.name)}** is not in this workspace, so "
+        "its rows cannot be shown; the model, its curves and results are there. Bring the same file, with the same "
+        "columns and split, or let the run use another data set that fits: Import on the Export page offers that.",
         link="data",
         label="Bring the data set",
     )

@@ -102,7 +102,7 @@ def _ask_deletion(session: Session, record: DatasetRecord) -> None:
         names = ", ".join(literal(run.name or run.id, 40) for run in runs[:5]) + (
             " and others" if len(runs) > 5 else ""
         )
-        st.markdown(f"**{count(len(runs), 'run')}** cannot be opened any more without it: {names}.")
+        st.markdown(f"**{count(len(runs), 'run')}** lose their rows, and keep model, curves and results: {names}.")
     else:
         st.markdown("No run needs it.")
     st.button(

@@ -23,22 +23,28 @@ def controls(session: Session, run: RunView | None) -> None:
 
     job = find_job(session.run_id) if session.run_id else None
     with st.container(horizontal=True, vertical_alignment="center"):
-        active = run is not None and run.is_active and job is not None
+        active = run is not None and run.is_active
         st.button(
             "Start training",
             type="secondary" if active else "primary",
             icon=":material/play_arrow:",
-            disabled=active,
+            disabled=active and job is not None,
             on_click=start,
             args=(session,),
         )
-        if run is not None and job is not None and active:
+        if run is not None and active:
             if run.state == "paused":
-                st.button("Resume", icon=":material/resume:", type="primary", on_click=job.resume)
+                st.button(
+                    "Resume", icon=":material/resume:", type="primary", on_click=ask, args=(session, run.id, "resume")
+                )
             else:
-                st.button("Pause", icon=":material/pause:", on_click=job.pause)
+                st.button("Pause", icon=":material/pause:", on_click=ask, args=(session, run.id, "pause"))
             st.button(
-                "Stop", icon=":material/stop:", on_click=job.stop, help="Ends this run; what is trained so far is kept."
+                "Stop",
+                icon=":material/stop:",
+                on_click=ask,
+                args=(session, run.id, "stop"),
+                help="Ends this run; what is trained so far is kept.",
             )
         elif run is not None and run.state in ("stopped", "interrupted", "failed"):
             st.button(
@@ -48,6 +54,20 @@ def controls(session: Session, run: RunView | None) -> None:
                 args=(session, run.id),
                 help="Goes on from its last checkpoint.",
             )
+
+
+def ask(session: Session, run_id: str, request: str) -> None:
+    """Tell the job in this process, or the process that trains the run, to "pause", "resume" or "stop"."""
+    from sae_core.jobs import find_job
+
+    job = find_job(run_id)
+    try:
+        if job is not None:
+            getattr(job, request)()
+        else:
+            store.run(run_id).ask(request)
+    except SaeError as error:
+        session.notices.append(str(error))
 
 
 def start(session: Session) -> None:
@@ -113,7 +133,8 @@ def outcome(run: RunView) -> None:
 
     if run.is_active and find_job(run.id) is None:
         st.info(
-            "Another process trains this run; it is shown as far as that process has written it.",
+            "Another program trains this run. It is shown here as it goes on, and does what these buttons ask of it "
+            "within a second or two.",
             icon=":material/info:",
         )
     advice = {

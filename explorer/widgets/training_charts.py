@@ -50,10 +50,11 @@ def kept_for(session: Session, run_id: str) -> dict[str, Any]:
     return page
 
 
-def figures(run: RunView, config: StackConfig, data: Dataset, page: dict[str, Any]) -> Figures:
+def figures(run: RunView, config: StackConfig, data: Dataset | None, page: dict[str, Any]) -> Figures:
     """Every figure of a run, by name; those whose numbers did not change are the ones of the last time.
 
     Args:
+        data: None where the workspace does not have it any more: then there are no rows to show.
         page: what `kept_for` keeps.
     """
     found: Figures = {"stack": _kept(page, "stack", (run.phase_index, run.state), lambda: drawing(run, config, data))}
@@ -74,7 +75,8 @@ def figures(run: RunView, config: StackConfig, data: Dataset, page: dict[str, An
         lengths = tuple(len(rows) for _, _, rows in lines)
         found["softmax"] = _kept(page, "softmax", lengths, _accuracy(lines))
     page["preview"] = run.preview  # held, so that no later one can have its id
-    found["rows"] = _kept(page, "rows", (id(run.preview), run.is_active), lambda: _rows_drawn(run, data, page))
+    if data is not None:
+        found["rows"] = _kept(page, "rows", (id(run.preview), run.is_active), lambda: _rows_drawn(run, data, page))
     return found
 
 
@@ -94,11 +96,18 @@ def _kept(page: dict[str, Any], name: str, basis: Hashable, draw: Callable[[], g
     return kept[name][1]
 
 
-def drawing(run: RunView, config: StackConfig, data: Dataset) -> go.Figure:
-    """The stack with what is trained, in training and dropped."""
-    n_inputs = store.preparation(data, config.scaling).n_inputs
-    counts = parameter_counts(n_inputs, len(data.classes), config)
-    designed = drawing_of(config, n_inputs, len(data.classes), counts)
+def drawing(run: RunView, config: StackConfig, data: Dataset | None) -> go.Figure | None:
+    """The stack with what is trained, in training and dropped; None where not even its width is known."""
+    if data is not None:
+        n_inputs, n_classes = store.preparation(data, config.scaling).n_inputs, len(data.classes)
+    else:
+        try:
+            model = store.model(run.id)
+        except SaeError:
+            return None
+        n_inputs, n_classes = model.preparation.n_inputs, len(model.classes)
+    counts = parameter_counts(n_inputs, n_classes, config)
+    designed = drawing_of(config, n_inputs, n_classes, counts)
     return stack_drawing(live_drawing(run, designed), height=270)
 
 

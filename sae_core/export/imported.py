@@ -14,7 +14,8 @@ from sae_core.export.bundle import open_bundle
 from sae_core.export.origin import Origin
 from sae_core.files import MANIFEST, file_digest
 from sae_core.model.trained import TrainedStack
-from sae_core.runs.run import Run, RunRecord
+from sae_core.runs.record import RunRecord
+from sae_core.runs.run import Run
 from sae_core.runs.workspace import Workspace
 from sae_core.training.events import HistoryRow
 from sae_core.training.history import COLUMNS, row_from_json

@@ -22,7 +22,7 @@ from pathlib import Path
 from sae_core.errors import InUseError, ModelFileError, StorageError
 from sae_core.files import dump_json, parse_json, storage_errors, write_atomically
 
-LOCK, REQUEST, GUARD = "lock.json", "request.txt", ".guard"
+LOCK, REQUEST = "lock.json", "request.txt"
 BEAT_SECONDS = 1.0
 STALE_SECONDS = 60.0  # without a heartbeat; only where the owner's process cannot be looked up
 
@@ -166,9 +166,10 @@ def guarded(folder: Path) -> Iterator[None]:
         if folder in _entered:
             yield
             return
-        with storage_errors(folder / GUARD):
-            folder.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(folder / GUARD, os.O_RDWR | os.O_CREAT, 0o666)
+        guard = folder.with_name(f".{folder.name}.guard")
+        with storage_errors(guard):
+            guard.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(guard, os.O_RDWR | os.O_CREAT, 0o666)
         _entered[folder] = descriptor
         try:
             _lock_file(descriptor)

@@ -71,3 +71,29 @@ def test_states_of_the_drawing_follow_the_phases(data: Dataset) -> None:
 def test_a_stopped_run_does_not_claim_what_it_never_trained(data: Dataset) -> None:
     stopped = at(planned_run(data, CONFIG), 1, "stopped")
     assert stopped.encoder_states == ("trained", "waiting")
+
+
+def test_a_run_in_training_elsewhere_is_shown_within_its_epochs(data: Dataset) -> None:
+    run = store.workspace().create_run(data, CONFIG, hold=True)
+    run.update(state="running")
+    run.write_phases(planned_run(data, CONFIG).phases)
+    assert view_run(run.id).fraction == 0
+    told = {"phase_index": 1, "epoch": 2, "fraction": 0.25, "seconds": 3.0, "seconds_left": 9.0}
+    run.write_live(told | {"samples_per_second": 500.0, "curve": [[1, 0.5, 7.0], [1, 1.5, 6.0]]})
+    view = view_run(run.id)
+    assert (view.state, view.phase_index, view.epoch, view.fraction) == ("running", 1, 2, 0.25)
+    assert view.curve_of(view.phases[1]) == ((0.5, 7.0), (1.5, 6.0))
+    (run.folder / "live.json").write_text('{"phase_index": "x"}')
+    assert view_run(run.id).fraction == 0
+    run.let_go()
+    assert view_run(run.id).state == "interrupted"
+
+
+def test_without_its_data_set_a_run_keeps_its_curves(data: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = jobs.start_job(data, CONFIG, workspace=store.workspace())
+    assert job.join(WAIT)
+    store.workspace().delete_dataset(data.fingerprint)
+    monkeypatch.setattr(jobs, "find_job", lambda _: None)  # as after a restart
+    view = view_run(job.id)
+    assert view.phases == job.snapshot().phases
+    assert view.rows_of(view.phases[0])

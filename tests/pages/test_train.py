@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Callable
 
 import pytest
@@ -155,6 +156,39 @@ def test_an_interrupted_run_says_so_and_goes_on(
     assert job.join(TIMEOUT)
     app.run()
     assert store.run(run.id).record.state == "finished"
+
+
+def test_a_run_in_training_elsewhere_is_live_and_can_be_stopped(
+    open_page: OpenPage, table: Dataset, config: StackConfig
+) -> None:
+    run = store.workspace().create_run(table, config, "far away", hold=True)  # as another program does
+    run.update(state="running")
+    heard: list[str] = []
+    assert run.lock is not None
+    run.lock.listener = heard.append
+    app = open_page("train", data=table, config=config, run_id=run.id)
+    assert "Another program trains this run" in seen(app)
+    press(app, "Stop")
+    for _ in range(TIMEOUT * 10):
+        if heard:
+            break
+        time.sleep(0.1)
+    assert heard == ["stop"]
+    run.let_go()
+
+
+def test_a_run_whose_data_set_was_deleted_is_opened_as_far_as_possible(
+    open_page: OpenPage, table: Dataset, trained: Trained, pictures: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = trained(table)
+    store.workspace().delete_dataset(table.fingerprint)
+    monkeypatch.setattr(jobs, "find_job", lambda _: None)  # as after a restart
+    app = open_page("train", data=pictures, run_id=run_id)
+    assert not app.exception
+    assert not app.error
+    assert "is not in this workspace, so its rows cannot be shown" in seen(app).replace("\\", "")
+    assert "Error of level 1" in [metric.label for metric in app.metric]
+    assert len(app.get("bidi_component")) or len(app.get("plotly_chart"))
 
 
 def test_a_diverged_run_says_where_and_what_to_do(open_page: OpenPage, table: Dataset) -> None:

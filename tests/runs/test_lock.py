@@ -36,7 +36,8 @@ TRAINER = """
     import sae_core.jobs.job
     sae_core.jobs.job.CHECKPOINT_EVERY = sae_core.jobs.job.LIVE_EVERY = 0.05
     workspace, data = sae.Workspace(sys.argv[1]), sae.load_sample("iris")
-    job = sae.start_job(data, sae.StackConfig(layers=[3, 2], epochs=int(sys.argv[2]), batch_size=16), workspace=workspace)
+    config = sae.StackConfig(layers=[3, 2], epochs=int(sys.argv[2]), batch_size=16)
+    job = sae.start_job(data, config, workspace=workspace)
     print(job.id, flush=True)
     job.join()
 """
@@ -151,7 +152,7 @@ def test_a_run_of_another_process_is_seen_live_and_left_alone(workspace: Workspa
         run = workspace.run(line_of(process))
         until(lambda: len(run.history()) > 3 and run.live().get("fraction"))
         assert run.record.state == "running"
-        assert [phase.title for phase in run.phases()][0] == "Level 1: 4 -> 3"
+        assert run.phases()[0].title == "Level 1: 4 -> 3"
         first = run.live()
         until(lambda: run.live()["fraction"] > first["fraction"])
         assert run.live()["curve"]
