@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from sae_core.errors import ModelFileError
 from sae_core.files import dump_json, parse_json
-from sae_core.runs.run import RunRecord
+from sae_core.runs.record import RunRecord
 
 ORIGIN = "origin.json"
 
