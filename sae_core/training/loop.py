@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from sae_core.config import StackConfig
 from sae_core.errors import DivergedError
+from sae_core.training.closed import closed_step
 from sae_core.training.events import HistoryRow, Phase
-from sae_core.training.objective import Objective, Terms
-from sae_core.training.optimiser import build_optimiser, scheduled_rate
+from sae_core.training.objective import Objective
+from sae_core.training.optimiser import scheduled_rate
+from sae_core.training.step import AutogradStep, Outcome, Step
 
 if TYPE_CHECKING:
     from sae_core.training.workbench import Workbench
@@ -32,10 +35,8 @@ class PhaseLoop:
         self.phase = phase
         self.objective: Objective = bench.objective(phase)
         self.objective.module.train()
-        self.parameters = list(self.objective.module.parameters())
-        self.optimiser = build_optimiser(
-            self.parameters, bench.config, phase.learning_rate, self.objective.weight_decay
-        )
+        self.step = choose_step(self.objective, bench.config, phase)
+        self.optimiser = self.step.optimiser
         self.epoch, self.batch = 0, 0
         self.order: Tensor | None = None  # (rows,) of the running epoch
         self.sums = [0.0, 0.0, 0.0, 0.0]  # of the running epoch: loss, penalty, correct, rows
@@ -64,16 +65,15 @@ class PhaseLoop:
     def steps(self) -> Iterator[tuple[float, int]]:
         """Train the batches that the epoch still has, yielding each one's loss per row and its number of rows."""
         assert self.order is not None
-        full_batch = self.bench.config.optimiser == "lbfgs"
         last = self.phase.steps_per_epoch - 1
         while self.batch <= last:
             start = self.batch * self.phase.batch_size
             batch = self.order[start:] if self.batch == last else self.order[start : start + self.phase.batch_size]
             self._set_rate()
-            terms = self._full_step(batch) if full_batch else self._step(batch)
-            loss = self._account(terms, len(batch))
+            outcome = self.step.take(batch)
+            self._account(outcome, len(batch))
             self.batch += 1
-            yield loss, len(batch)
+            yield outcome.loss, len(batch)
 
     def end_epoch(self, seconds: float) -> HistoryRow:
         """Validate, note the epoch, and decide whether the phase goes on."""
@@ -104,6 +104,7 @@ class PhaseLoop:
         """Take the best weights back where early stopping watched, and hand the result on."""
         if self.best:
             self.objective.module.load_state_dict(self.best)
+        self.step.finish()
         self.objective.module.eval()
         self.objective.finish()
 
@@ -127,42 +128,8 @@ class PhaseLoop:
         for group in self.optimiser.param_groups:
             group["lr"] = self.rate
 
-    def _step(self, batch: Tensor) -> Terms:
-        terms = self.objective.terms(batch)
-        self.optimiser.zero_grad(set_to_none=True)
-        (terms.loss if terms.penalty is None else terms.loss + terms.penalty).backward()  # type: ignore[no-untyped-call]
-        self._clip()
-        self.optimiser.step()
-        return terms
-
-    def _full_step(self, batch: Tensor) -> Terms:
-        """One L-BFGS iteration. Its line search evaluates the objective several times, always with the same noise."""
-        noise = self.objective.noise.get_state()
-        decay = self.objective.weight_decay
-        seen: list[Terms] = []
-
-        def evaluate() -> Tensor:
-            self.objective.noise.set_state(noise)
-            self.optimiser.zero_grad(set_to_none=True)
-            terms = self.objective.terms(batch)
-            total = terms.loss if terms.penalty is None else terms.loss + terms.penalty
-            if decay:
-                total = total + 0.5 * decay * torch.stack([p.square().sum() for p in self.parameters]).sum()
-            total.backward()  # type: ignore[no-untyped-call]
-            self._clip()
-            seen.append(terms)
-            return total
-
-        self.optimiser.step(evaluate)  # type: ignore[arg-type]
-        return seen[0]
-
-    def _clip(self) -> None:
-        if self.bench.config.gradient_clip is not None:
-            torch.nn.utils.clip_grad_norm_(self.parameters, self.bench.config.gradient_clip)
-
-    def _account(self, terms: Terms, rows: int) -> float:
-        loss = terms.loss.item()
-        penalty = 0.0 if terms.penalty is None else terms.penalty.item()
+    def _account(self, outcome: Outcome, rows: int) -> None:
+        loss, penalty, correct = outcome
         if not math.isfinite(loss + penalty):
             raise DivergedError(
                 f"The loss became {loss + penalty} in {self.phase.title}, epoch {self.epoch + 1}, "
@@ -172,10 +139,13 @@ class PhaseLoop:
                 epoch=self.epoch + 1,
                 step=self.batch + 1,
             )
-        correct = 0.0 if terms.correct is None else float(terms.correct.item())
         for i, value in enumerate((loss * rows, penalty * rows, correct, rows)):
             self.sums[i] += value
         position = self.bench.position
         position.step += 1
         position.samples += rows
-        return loss
+
+
+def choose_step(objective: Objective, config: StackConfig, phase: Phase) -> Step:
+    """The closed form where there is one, autograd for the rest."""
+    return closed_step(objective, config, phase.learning_rate) or AutogradStep(objective, config, phase.learning_rate)

@@ -182,7 +182,10 @@ class Workbench:
             return
         loop.epoch, loop.batch = self.position.epoch, self.position.batch
         loop.sums, loop.rate = [float(value) for value in state.meta["sums"]], float(state.meta["rate"])
-        loop.optimiser.load_state_dict(unflatten(state.meta["optimiser"], state.tensors))
+        try:
+            loop.optimiser.load_state_dict(unflatten(state.meta["optimiser"], state.tensors))
+        except (KeyError, ValueError, RuntimeError) as error:
+            raise ModelFileError(f"This checkpoint does not fit this version ({error}). Start the run again.") from None
         if "order" in state.tensors:
             loop.order = torch.from_numpy(np.array(state.tensors["order"])).to(self.device)
         if state.meta["best"]:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from torch import Tensor
 
 from sae_core.config import LayerConfig, StackConfig
 from sae_core.data.dataset import Dataset
@@ -23,7 +24,9 @@ from sae_core.errors import CancelledError, DivergedError, SaeError, StorageErro
 from sae_core.jobs import JobSnapshot, JobState, active_jobs, find_job, resume_run, start_job
 from sae_core.jobs.job import Job
 from sae_core.runs.workspace import Workspace
-from sae_core.training.objective import PretrainObjective, Terms
+from sae_core.training.closed import ClosedStep
+from sae_core.training.objective import PretrainObjective
+from sae_core.training.step import Outcome
 from sae_core.training.trainer import fit
 
 LONG = StackConfig(layers=[3, 2], epochs=5_000, batch_size=16)
@@ -196,13 +199,14 @@ def test_jobs_do_not_change_one_another(iris: Dataset, monkeypatch: pytest.Monke
 def test_a_diverged_job_keeps_its_last_good_checkpoint(
     iris: Dataset, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kept = PretrainObjective.terms
+    kept = ClosedStep.take
 
-    def poisoned(self: PretrainObjective, batch: object) -> Terms:
-        terms = kept(self, batch)  # type: ignore[arg-type]
-        return Terms(terms.loss * float("inf")) if self.autoencoder.layer.units == 2 else terms
+    def poisoned(self: ClosedStep, batch: Tensor) -> Outcome:
+        outcome = kept(self, batch)
+        second = isinstance(self.objective, PretrainObjective) and self.objective.autoencoder.layer.units == 2
+        return outcome._replace(loss=float("inf")) if second else outcome
 
-    monkeypatch.setattr(PretrainObjective, "terms", poisoned)
+    monkeypatch.setattr(ClosedStep, "take", poisoned)
     job = start_job(iris, SHORT, workspace=workspace)
     with pytest.raises(DivergedError, match="Level 2: 3 -> 2, epoch 1, batch 1"):
         job.result()
@@ -241,7 +245,7 @@ def test_a_bug_ends_the_job_in_one_sentence(iris: Dataset, monkeypatch: pytest.M
     def bug(*_: object) -> None:
         raise KeyError("secret detail")
 
-    monkeypatch.setattr(PretrainObjective, "terms", bug)
+    monkeypatch.setattr(ClosedStep, "take", bug)
     job = start_job(iris, SHORT)
     with pytest.raises(TrainingError, match="not known"):
         job.result()

@@ -45,3 +45,19 @@ def everything() -> StackConfig:
         fine_tune_dropout=0.2,
         fine_tune_masking=0.1,
     )
+
+
+@pytest.fixture(scope="session")
+def dense() -> StackConfig:
+    """Two levels whose steps have a closed form, with every part that the closed form has."""
+    return StackConfig(
+        layers=[
+            LayerConfig(units=5, corruption="masking", dropout=0.1, activation="tanh"),
+            LayerConfig(units=3, activation="sigmoid", sparsity="kl", sparsity_weight=0.1, l2=0.01, tied=True),
+        ],
+        epochs=3,
+        batch_size=32,
+        softmax_epochs=2,
+        fine_tune_epochs=3,
+        fine_tune_dropout=0.2,
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import random
 import threading
 import time
@@ -18,8 +17,10 @@ from sae_core.config import LayerConfig, StackConfig
 from sae_core.data.dataset import Dataset, SplitOptions
 from sae_core.errors import ConfigError, DivergedError, MemoryExhaustedError, ModelFileError
 from sae_core.model.trained import TrainedStack
-from sae_core.training import events, objective
+from sae_core.training import events, loop, objective
+from sae_core.training.closed import ClosedStep
 from sae_core.training.state import TrainingState
+from sae_core.training.step import AutogradStep, Outcome, Step
 from sae_core.training.trainer import fit, train
 
 
@@ -136,10 +137,12 @@ def test_two_trainings_at_once_do_not_change_each_other(blobs: Dataset, everythi
         {"pretraining": "none", "unrolled_epochs": 2, "label_smoothing": 0.1},
     ],
 )
+@pytest.mark.parametrize("settings", ["everything", "dense"])
 def test_a_training_cut_anywhere_goes_on_bit_for_bit(
-    blobs: Dataset, everything: StackConfig, changes: dict[str, object]
+    blobs: Dataset, settings: str, changes: dict[str, object], request: pytest.FixtureRequest
 ) -> None:
-    config = everything.replace(**changes)
+    base: StackConfig = request.getfixturevalue(settings)
+    config = base.replace(**changes)
     stream = list(train(blobs, config))
     steps = sum(isinstance(event, events.StepTaken) for event in stream)
     whole = model_of(iter(stream))
@@ -176,6 +179,9 @@ def test_a_checkpoint_of_another_training_is_refused(blobs: Dataset, everything:
         next(train(blobs, everything.replace(seed=4), resume=state))
     with pytest.raises(ModelFileError, match="another data set"):
         next(train(blobs.with_split(SplitOptions(seed=3)), everything, resume=state))
+    other: dict[str, list[object]] = {"dict": []}
+    with pytest.raises(ModelFileError, match="checkpoint"):
+        list(train(blobs, everything, resume=TrainingState(state.meta | {"optimiser": other}, state.tensors)))
     broken = TrainingState(state.meta, {k: v for k, v in state.tensors.items() if k != "generator"})
     with pytest.raises(ModelFileError, match="checkpoint"):
         next(train(blobs, everything, resume=broken))
@@ -234,23 +240,50 @@ def test_the_one_cycle_rate_rises_and_falls(blobs: Dataset) -> None:
     assert rates.iloc[-1] < 0.001
 
 
-@pytest.mark.parametrize("kind", ["pretrain", "softmax", "fine_tune"])
-def test_a_diverged_loss_names_phase_epoch_and_step(blobs: Dataset, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
-    target = {"pretrain": "PretrainObjective", "softmax": "SoftmaxObjective", "fine_tune": "FineTuneObjective"}[kind]
-    kept = getattr(objective, target).terms
+@pytest.mark.parametrize("way", [ClosedStep, AutogradStep])
+@pytest.mark.parametrize("kind", [objective.PretrainObjective, objective.SoftmaxObjective, objective.FineTuneObjective])
+def test_a_diverged_loss_names_phase_epoch_and_step(
+    blobs: Dataset, monkeypatch: pytest.MonkeyPatch, kind: type[objective.Objective], way: type[Step]
+) -> None:
+    kept = way.take
     calls = 0
 
-    def poisoned(self: objective.Objective, batch: torch.Tensor) -> objective.Terms:
+    def poisoned(self: ClosedStep | AutogradStep, batch: torch.Tensor) -> Outcome:
         nonlocal calls
-        calls += 1
-        terms: objective.Terms = kept(self, batch)
-        return dataclasses.replace(terms, loss=terms.loss * float("nan")) if calls == 7 else terms
+        calls += isinstance(self.objective, kind)
+        outcome = kept(self, batch)
+        return outcome._replace(loss=float("nan")) if calls == 7 else outcome
 
-    monkeypatch.setattr(getattr(objective, target), "terms", poisoned)
+    monkeypatch.setattr(way, "take", poisoned)
+    if way is AutogradStep:
+        monkeypatch.setattr(loop, "closed_step", lambda *_, **__: None)
     config = StackConfig(layers=[3], epochs=4, batch_size=32, softmax_epochs=4, fine_tune_epochs=4)
     with pytest.raises(DivergedError, match="epoch 2, batch 2") as caught:
         fit(blobs, config)
     assert (caught.value.epoch, caught.value.step) == (2, 2)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"optimiser": "sgd", "learning_rate": 1e-3, "gradient_clip": 1.0},
+        {"optimiser": "adamw", "schedule": "one_cycle", "fine_tune_weight_decay": 0.1},
+        {"pretraining": "joint", "unrolled_epochs": 2, "label_smoothing": 0.1},
+    ],
+)
+def test_both_ways_of_a_step_train_the_same_stack(
+    blobs: Dataset, dense: StackConfig, monkeypatch: pytest.MonkeyPatch, changes: dict[str, object]
+) -> None:
+    config = dense.replace(**changes)
+    closed = fit(blobs, config)
+    monkeypatch.setattr(loop, "closed_step", lambda *_, **__: None)
+    general = fit(blobs, config)
+    ours, theirs = weights(closed), weights(general)
+    for name in ours:
+        assert torch.allclose(ours[name], theirs[name], rtol=1e-3, atol=1e-3), name
+    for column in ("train_loss", "penalty", "validation_loss", "train_accuracy", "validation_accuracy"):
+        assert np.allclose(closed.history[column], general.history[column], rtol=1e-3, equal_nan=True)
 
 
 def test_a_learning_rate_that_explodes_is_told(blobs: Dataset) -> None:
@@ -263,10 +296,10 @@ def test_a_learning_rate_that_explodes_is_told(blobs: Dataset) -> None:
     [MemoryError(), RuntimeError("CUDA out of memory."), RuntimeError("DefaultCPUAllocator: can't allocate memory")],
 )
 def test_no_memory_is_told(blobs: Dataset, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
-    def fail(*_: object) -> objective.Terms:
+    def fail(*_: object) -> Outcome:
         raise error
 
-    monkeypatch.setattr(objective.PretrainObjective, "terms", fail)
+    monkeypatch.setattr(ClosedStep, "take", fail)
     with pytest.raises(MemoryExhaustedError, match="fewer units"):
         fit(blobs, StackConfig(layers=[3]))
 

@@ -1,0 +1,113 @@
+"""All weights of a phase in one block of memory, and the optimisers that update such a block in a few calls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sae_core.config import StackConfig
+
+ALIGNMENT = 64  # bytes; matrix products give the same bits only for the same alignment
+BETAS = (0.9, 0.999)
+EPSILON = 1e-8
+
+
+class FlatParameters:
+    """Parameters, their gradients, and their copies in the precision of the matrix products, each in one block.
+
+    The parameters stay what they are for everyone else; only their memory moves.
+
+    Attributes:
+        values, gradients: (n,) in the parameters' own precision. Gaps between parameters stay zero.
+        narrow_values, narrow_gradients: the same in the precision of the products; the same tensors where it is equal.
+    """
+
+    def __init__(self, parameters: Iterable[nn.Parameter], compute: torch.dtype | None = None) -> None:
+        self._parameters = list(parameters)
+        first = self._parameters[0]
+        step = ALIGNMENT // torch.finfo(compute or first.dtype).bits * 8
+        self._places: dict[int, tuple[int, torch.Size]] = {}
+        size = 0
+        for parameter in self._parameters:
+            self._places[id(parameter)] = (size, parameter.shape)
+            size += -(-parameter.numel() // step) * step
+        self.values = torch.zeros(size, dtype=first.dtype, device=first.device)
+        self.gradients = torch.zeros_like(self.values)
+        for parameter in self._parameters:
+            view = self.view(self.values, parameter)
+            view.copy_(parameter.data)
+            parameter.data = view
+        self.is_mixed = compute is not None and compute != first.dtype
+        self.narrow_values = self.values.to(compute) if self.is_mixed else self.values
+        self.narrow_gradients = torch.zeros_like(self.narrow_values) if self.is_mixed else self.gradients
+
+    def view(self, block: Tensor, parameter: Tensor) -> Tensor:
+        """The part of a block that belongs to one parameter, in its shape."""
+        start, shape = self._places[id(parameter)]
+        return block[start : start + shape.numel()].view(shape)
+
+    def release(self) -> None:
+        """Give each parameter memory of its own again."""
+        for parameter in self._parameters:
+            parameter.data = parameter.data.clone()
+
+
+class FlatOptimiser:
+    """Adam, AdamW or SGD over a block of weights, with the arithmetic of `torch.optim`.
+
+    Attributes:
+        param_groups: one group with its "lr", as torch's optimisers have it.
+    """
+
+    def __init__(self, block: FlatParameters, config: StackConfig, learning_rate: float, weight_decay: float) -> None:
+        self._values, self._gradients = block.values, block.gradients
+        self._kind, self._momentum, self._decay = config.optimiser, config.momentum, weight_decay
+        self.param_groups: list[dict[str, Any]] = [{"lr": learning_rate}]
+        device = block.values.device
+        self._state = {"first": torch.zeros_like(block.values)}
+        if self._kind != "sgd":
+            self._state |= {"second": torch.zeros_like(block.values), "step": torch.zeros((), device=device)}
+
+    def step(self) -> None:
+        """Move the weights by their gradients."""
+        rate, first = self.param_groups[0]["lr"], self._state["first"]
+        if self._kind == "sgd":
+            if self._decay:
+                self._gradients.add_(self._values, alpha=self._decay)
+            if self._momentum:
+                first.mul_(self._momentum).add_(self._gradients)
+            self._values.add_(first if self._momentum else self._gradients, alpha=-rate)
+            return
+        self._state["step"].add_(1)
+        update = torch._fused_adam_ if self._kind == "adam" else torch._fused_adamw_
+        update(
+            [self._values],
+            [self._gradients],
+            [first],
+            [self._state["second"]],
+            [],
+            [self._state["step"]],
+            lr=rate,
+            beta1=BETAS[0],
+            beta2=BETAS[1],
+            weight_decay=self._decay,
+            eps=EPSILON,
+            amsgrad=False,
+            maximize=False,
+        )
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """What the next step depends on beside weights and settings."""
+        return dict(self._state)
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """The inverse of `state_dict`.
+
+        Raises:
+            KeyError: a state of another optimiser. RuntimeError: of another shape.
+        """
+        for name, own in self._state.items():
+            own.copy_(state[name])
