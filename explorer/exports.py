@@ -21,9 +21,10 @@ from sae_core.export.files import Exported, Report
 
 if TYPE_CHECKING:
     from sae_core.export.onnx import OnnxOutput
+    from sae_core.export.origin import Origin
     from sae_core.model.trained import TrainedStack
 
-Codes = Literal["csv", "parquet"]
+Codes = Literal["csv", "parquet", "npz"]
 AT_ONCE_CELLS = 2_000_000  # codes beyond that are made only when they are asked for
 
 _folder = tempfile.TemporaryDirectory(prefix="explorer-exports-")  # removed when the program ends
@@ -86,25 +87,70 @@ def onnx(run_id: str, output: OnnxOutput, level: int | None, *, fine_tuned: bool
 def bundle(run_id: str) -> Request:
     """The whole model as one ZIP file, with a program that needs only numpy and safetensors."""
     from sae_core.export.bundle import export_bundle
-    from sae_core.export.origin import Origin
 
-    model, data, origin = store.model(run_id), store.dataset_or_none(run_id), Origin.of(store.run(run_id).record)
+    model, data, origin = store.model(run_id), store.dataset_or_none(run_id), _origin(run_id)
 
     def write(path: Path, report: Report) -> Exported:
         return export_bundle(model, path, data=data, origin=origin, progress=report)
 
-    return _request(run_id, ("bundle",), f"{stem(model)}.zip", write)
+    return _request(run_id, ("bundle", origin.run_name), f"{stem(model)}.zip", write)
+
+
+def program(run_id: str) -> Request:
+    """The whole model as a torch.export program."""
+    from sae_core.export.program import export_program
+
+    model, data = store.model(run_id), store.dataset_or_none(run_id)
+
+    def write(path: Path, report: Report) -> Exported:
+        return export_program(model, path, data=data, progress=report)
+
+    return _request(run_id, ("program",), f"{stem(model)}.pt2", write)
+
+
+def projector(run_id: str) -> Request:
+    """Codes of every level, labels and thumbnails for TensorBoard's Embedding Projector."""
+    from sae_core.export.projector import export_projector
+
+    model, data = store.model(run_id), store.dataset(run_id)
+
+    def write(path: Path, report: Report) -> Exported:
+        return export_projector(model, data, path, progress=report)
+
+    return _request(run_id, ("projector",), f"{stem(model)}-projector.zip", write)
+
+
+def report(run_id: str) -> Request:
+    """Settings, curves, reconstructions, maps and tables as one HTML file; UMAP where all its maps are drawn."""
+    from explorer import insights
+    from sae_core.analysis.projections import LevelMap, MapSettings
+    from sae_core.export.report import export_report
+
+    model, data, origin = store.model(run_id), store.dataset_or_none(run_id), _origin(run_id)
+    maps: dict[int, LevelMap] | None = None
+    if data is not None:
+        drawn = insights.atlas(run_id, MapSettings())
+        if drawn.is_complete("umap"):
+            found = {level: drawn.best(level, "umap") for level in range(model.n_levels + 1)}
+            maps = {level: of_level for level, of_level in found.items() if of_level is not None}
+
+    def write(path: Path, tell: Report) -> Exported:
+        return export_report(model, path, data=data, origin=origin, maps=maps, progress=tell)
+
+    return _request(run_id, ("report", origin.run_name, maps is not None), f"{stem(model)}-report.html", write)
 
 
 def codes(run_id: str, form: Codes, level: int, *, fine_tuned: bool = False) -> Request:
     """Codes of all rows with row numbers, identifiers, labels and split."""
     from sae_core.export.codes import export_codes
+    from sae_core.export.npz import export_npz
 
     model, data = store.model(run_id), store.dataset(run_id)
     tuned = "-fine-tuned" if fine_tuned else ""
+    export = export_npz if form == "npz" else export_codes
 
     def write(path: Path, report: Report) -> Exported:
-        return export_codes(model, data, path, level=level, fine_tuned=fine_tuned, progress=report)
+        return export(model, data, path, level=level, fine_tuned=fine_tuned, progress=report)
 
     return _request(
         run_id, ("codes", form, level, fine_tuned), f"{stem(model)}-codes-level-{level}{tuned}.{form}", write
@@ -128,6 +174,12 @@ def stem(model: TrainedStack) -> str:
     name = re.sub(r"\.(csv|tsv|txt|parquet|zip|npz|npy|gz)$", "", model.name, flags=re.IGNORECASE)
     name = re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-").lower()[:40] or "stack"
     return f"{name}-{'-'.join(str(units) for units in model.units)}"
+
+
+def _origin(run_id: str) -> Origin:
+    from sae_core.export.origin import Origin
+
+    return Origin.of(store.run(run_id).record)
 
 
 def _request(run_id: str, what: tuple[Hashable, ...], name: str, write: Callable[[Path, Report], Exported]) -> Request:

@@ -7,6 +7,7 @@ import streamlit as st
 from explorer import store
 from explorer.session import Session
 from explorer.widgets import export as parts
+from explorer.widgets import export_more as more
 from explorer.widgets.bring import import_card
 from explorer.widgets.frame import begin_page, guarded, require
 
@@ -20,12 +21,18 @@ def cards(session: Session, run_id: str) -> None:
         with st.container(border=True), guarded():
             parts.onnx_card(run_id, model)
         with st.container(border=True), guarded():
-            parts.script_card(model)
+            more.report_card(run_id, data)
+        with st.container(border=True), guarded():
+            more.program_card(run_id, model)
     with right:
         with st.container(border=True), guarded():
             parts.bundle_card(run_id, model)
         with st.container(border=True), guarded():
             parts.codes_card(run_id, model, data)
+        with st.container(border=True), guarded():
+            more.projector_card(run_id, data)
+        with st.container(border=True), guarded():
+            parts.script_card(model)
 
 
 session = begin_page(

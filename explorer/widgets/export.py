@@ -42,7 +42,7 @@ def way(session: Session) -> str:
 
 def onnx_card(run_id: str, model: TrainedStack) -> None:
     """One ONNX file: what it gives, of which level."""
-    _heading("ONNX", "One file that runs in any language, in browsers and on phones: no Python, no torch.")
+    heading("ONNX", "One file that runs in any language, in browsers and on phones: no Python, no torch.")
     options = [name for name in GIVES if name != "classes" or model.is_classifier]
     output = st.segmented_control(
         "Gives",
@@ -72,7 +72,7 @@ def onnx_card(run_id: str, model: TrainedStack) -> None:
 
 def bundle_card(run_id: str, model: TrainedStack) -> None:
     """The whole model as a ZIP file."""
-    _heading(
+    heading(
         "Bundle",
         "The whole stack in one ZIP file: weights, settings, preparation, and a program that needs only numpy.",
     )
@@ -95,23 +95,27 @@ def bundle_card(run_id: str, model: TrainedStack) -> None:
 
 
 def codes_card(run_id: str, model: TrainedStack, data: Dataset | None) -> None:
-    """Codes of all rows as CSV and Parquet."""
+    """Codes of all rows as CSV, Parquet and .npz."""
     if data is None:
-        _heading("Codes", "The code of each row of the data set.")
+        heading("Codes", "The code of each row of the data set.")
         st.info("Codes belong to rows, and the data set of this imported run is not in the workspace.")
         return
-    _heading(
+    heading(
         "Codes", f"The code of each of the {count(len(data), 'row')}, with row number, identifiers, label and split."
     )
     with st.container(horizontal=True, vertical_alignment="bottom"):
         level = _level("export-codes-level", model, lowest=0)
         tuned = _tuned("export-codes-tuned", model) if level else False
     at_once = exports.codes_are_small(run_id, level)
-    forms = (("csv", "CSV", "text/csv"), ("parquet", "Parquet", "application/vnd.apache.parquet"))
+    forms = (
+        ("csv", "CSV", "text/csv"),
+        ("parquet", "Parquet", "application/vnd.apache.parquet"),
+        ("npz", "npz", "application/octet-stream"),
+    )
     with st.container(horizontal=True):  # below each other where there is no room
         for form, label, mime in forms:
             request = exports.codes(run_id, cast(exports.Codes, form), level, fine_tuned=tuned)
-            with st.container(width=228):
+            with st.container(width=190):
                 offer(request, f"Download {label}", key=form, mime=mime, at_once=at_once)
     with st.expander("How to use it", icon=":material/help:"):
         name = exports.codes(run_id, "parquet", level, fine_tuned=tuned).name
@@ -122,6 +126,7 @@ def codes_card(run_id: str, model: TrainedStack, data: Dataset | None) -> None:
             wrap_lines=True,
         )
         st.markdown(
+            "In the npz file, `code`, `row`, `split` and `label` (positions in `classes`) are arrays for `numpy.load`. "
             "In the CSV file, text that a spreadsheet would run as a formula has an apostrophe in front. Parquet keeps "
             "everything as it is."
         )
@@ -129,7 +134,7 @@ def codes_card(run_id: str, model: TrainedStack, data: Dataset | None) -> None:
 
 def script_card(model: TrainedStack) -> None:
     """A short Python script that uses the bundle."""
-    _heading("Python script", "Encodes, reconstructs and classifies rows with the bundle. Keep both in one folder.")
+    heading("Python script", "Encodes, reconstructs and classifies rows with the bundle. Keep both in one folder.")
     name, text = exports.script(model)
     st.download_button(
         "Download script",
@@ -145,10 +150,13 @@ def script_card(model: TrainedStack) -> None:
         st.code(text, language="python", wrap_lines=True)
 
 
-def offer(request: Request, label: str, *, key: str, mime: str, at_once: bool = True) -> ReadyFile | None:
+def offer(
+    request: Request, label: str, *, key: str, mime: str, at_once: bool = True, note: str = ""
+) -> ReadyFile | None:
     """The download once the file is made and verified; until then how far it is, or the button that starts it.
 
     Args:
+        note: what its check means, where no rows were compared.
         at_once: start it without being asked to. What failed or was cancelled waits for its button either way.
     """
     task = request.find()
@@ -181,7 +189,7 @@ def offer(request: Request, label: str, *, key: str, mime: str, at_once: bool = 
         type="primary" if key in ("onnx", "bundle") else "secondary",
         icon=":material/download:",
     )
-    st.caption(_verified(ready))
+    st.caption(_verified(ready, note))
     return ready
 
 
@@ -189,8 +197,10 @@ def _start(start: Callable[[], object]) -> None:
     start()
 
 
-def _verified(ready: ReadyFile) -> str:
+def _verified(ready: ReadyFile, note: str) -> str:
     made = ready.exported
+    if note:
+        return joined([f":material/verified: {size(made.size)}", note])
     rows = count(made.checked_rows, "row")
     same = "are identical" if made.largest_difference == 0 else f"agree to {_digits(made.largest_difference)} digits"
     return joined([f":material/verified: {size(made.size)}", f"loaded again: {rows} {same}"])
@@ -216,7 +226,7 @@ def size(n: int) -> str:
     return f"{n / 1000:.1f} kB" if n < 1_000_000 else f"{n / 1_000_000:,.1f} MB"
 
 
-def _heading(title: str, about: str) -> None:
+def heading(title: str, about: str) -> None:
     st.subheader(title, anchor=False)
     st.caption(about)
 

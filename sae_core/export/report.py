@@ -211,7 +211,7 @@ def _rows_table(
     for at, row in enumerate(rows):
         for name, frame in zip(names, frames, strict=True):
             cells = [_cell(frame.iloc[at][column]) for column in columns]
-            lines.append([f"Row {row}" if name == "Original" else "", name, *cells])
+            lines.append([f"Row {row}" if name == names[0] else "", name, *cells])
     left_out = len(data.feature_names) - len(columns)
     more = f'<p class="quiet">{left_out:,} further columns are left out.</p>' if left_out else ""
     return page.table(["", "", *columns], lines, numbers_from=2) + more

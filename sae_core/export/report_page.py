@@ -38,8 +38,9 @@ svg .grid { stroke: currentColor; stroke-opacity: 0.14; } svg .axis { stroke: cu
   font-size: 13px; } .legend .mark { width: 18px; height: 12px; display: inline-block; margin-right: 5px; }
 .scroll { overflow-x: auto; max-width: 100%; } table { border-collapse: collapse; font-size: 13.5px; }
 th, td { padding: 4px 10px; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top;
-  overflow-wrap: anywhere; max-width: 420px; } th { font-weight: 600; }
-td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+  overflow-wrap: break-word; max-width: 600px; } th { font-weight: 600; vertical-align: bottom; }
+td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; } td.n { white-space: nowrap; }
+th.n { max-width: 150px; }
 td.original { font-weight: 600; } .grid-table td { text-align: center; padding: 3px 7px; }
 td.h1 { background: rgba(var(--heat), 0.12); } td.h2 { background: rgba(var(--heat), 0.26); }
 td.h3 { background: rgba(var(--heat), 0.42); } td.h4 { background: rgba(var(--heat), 0.6); }
@@ -80,7 +81,7 @@ def table(header: Sequence[object], rows: Iterable[Sequence[object]], *, numbers
 
     def cell(tag: str, at: int, value: object) -> str:
         right = ' class="n"' if at >= numbers_from else ""
-        return f"<{tag}{right}>{escape(value, 200)}</{tag}>"
+        return f"<{tag}{right}>{escape(value, 200) if value != '' else ''}</{tag}>"
 
     head = "".join(cell("th", at, value) for at, value in enumerate(header))
     body = "".join(f"<tr>{''.join(cell('td', at, value) for at, value in enumerate(row))}</tr>" for row in rows)

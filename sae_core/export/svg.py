@@ -79,7 +79,7 @@ def colours(n: int) -> list[str]:
 
 
 def line_chart(
-    lines: Sequence[Line], *, x_title: str, y_title: str, about: str, width: int = 340, height: int = 220
+    lines: Sequence[Line], *, x_title: str, y_title: str, about: str, width: int = 305, height: int = 205
 ) -> str:
     """Curves over a common x.
 

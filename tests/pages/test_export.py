@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import io
 import json
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -59,10 +60,10 @@ def test_everything_is_made_and_verified(open_page: OpenPage, trained: Trained, 
     run_id = trained(table)
     app = settled(open_page("export", data=table, run_id=run_id))
     assert set(downloads(app)) == {
-        "Download ONNX", "Download bundle", "Download CSV", "Download Parquet", "Download script",
+        "Download ONNX", "Download bundle", "Download CSV", "Download Parquet", "Download npz", "Download script",
     }  # fmt: skip
     text = seen(app)
-    assert text.count("loaded again:") == 4
+    assert text.count("loaded again:") == 5
     assert "120 rows are identical" in text
     assert not app.exception
     assert not app.error
@@ -84,6 +85,46 @@ def test_the_files_are_the_models(open_page: OpenPage, trained: Trained, table: 
     assert isinstance(table.features, pd.DataFrame)
     feeds = {f"length_{i}": table.features[[f"length {i}"]].to_numpy() for i in range(6)}
     np.testing.assert_allclose(onnx_export.run_onnx(path, feeds)[0], codes, atol=1e-4)
+
+
+def test_what_is_made_when_it_is_asked_for(open_page: OpenPage, trained: Trained, table: Dataset) -> None:
+    run_id = trained(table)
+    app = settled(open_page("export", data=table, run_id=run_id))
+    assert exports.report(run_id).find() is None
+    for name in ("Prepare report", "Prepare projector files"):
+        press(app, name)
+        settled(app)
+    page = ready(exports.report(run_id)).read().decode()
+    assert "Run on flowers.csv" in page
+    assert "Drawn by PCA" in page
+    with zipfile.ZipFile(io.BytesIO(ready(exports.projector(run_id)).read())) as archive:
+        back = np.loadtxt(io.BytesIO(archive.read("vectors_level_2.tsv")), delimiter="\t")
+    np.testing.assert_allclose(back, store.model(run_id).encode(table), rtol=1e-6)
+    with np.load(io.BytesIO(ready(exports.codes(run_id, "npz", 2)).read())) as arrays:
+        np.testing.assert_array_equal(arrays["code"], store.model(run_id).encode(table))
+    assert {"Download report", "Download projector files"} <= set(downloads(app))
+    assert "nothing in it reaches outside" in seen(app)
+    assert not app.exception
+
+
+def test_the_torch_program(
+    open_page: OpenPage, trained: Trained, table: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sae_core.export import program
+    from sae_core.export.files import Exported
+
+    def quick(model: Any, path: Path, *, data: Dataset, progress: Any) -> Exported:
+        path.write_bytes(b"program")  # tests/export/test_program.py makes real ones, which takes its time
+        return Exported.of(path, checked_rows=18, largest_difference=2e-7)
+
+    monkeypatch.setattr(program, "export_program", quick)
+    run_id = trained(table)
+    app = settled(open_page("export", data=table, run_id=run_id))
+    press(app, "Prepare program")
+    settled(app)
+    assert ready(exports.program(run_id)).read() == b"program"
+    assert "Download program" in downloads(app)
+    assert "18 rows agree to 6 digits" in seen(app)
 
 
 def test_names_of_files(open_page: OpenPage, trained: Trained, table: Dataset) -> None:
@@ -133,7 +174,7 @@ def test_without_labels_there_are_no_classes(open_page: OpenPage, trained: Train
 def test_pictures(open_page: OpenPage, trained: Trained, pictures: Dataset) -> None:
     run_id = trained(pictures)
     app = settled(open_page("export", data=pictures, run_id=run_id))
-    assert len(downloads(app)) == 5
+    assert len(downloads(app)) == 6
     assert "64 pixels a row" in seen(app)
 
 
@@ -150,7 +191,7 @@ def test_an_export_that_fails_is_one_sentence_and_can_be_tried_again(
     app = settled(open_page("export", data=table, run_id=run_id))
     assert "not handed out" in seen(app)
     assert "Download ONNX" not in downloads(app)
-    assert len(downloads(app)) == 4
+    assert len(downloads(app)) == 5
     monkeypatch.setattr(onnx_export, "export_onnx", original)
     press(app.run(), "Prepare ONNX")
     settled(app)
@@ -224,7 +265,7 @@ def test_hostile_names(open_page: OpenPage, trained: Trained) -> None:
     data = hostile_table()
     run_id = trained(data)
     app = settled(open_page("export", data=data, run_id=run_id))
-    assert len(downloads(app)) == 5
+    assert len(downloads(app)) == 6
     assert not app.error
     assert not app.exception
     assert exports.bundle(run_id).name == "h1-data-h1-5-3.zip"
