@@ -178,6 +178,10 @@ def test_export_every_form(model: Path, tmp_path: Path) -> None:
     (record,) = sae.default_workspace().runs()
     assert "checked on 150 rows" in ok("export", record.id, "--format", "codes", "-o", tmp_path / "codes.csv").stdout
     assert len(pd.read_csv(tmp_path / "codes.csv")) == 150
+    ok("export", record.id, "--format", "codes", "-o", tmp_path / "codes.npz", "--level", "1")
+    ok("export", record.id, "--format", "projector", "-o", tmp_path / "projector.zip")
+    ok("export", record.id, "--format", "report", "-o", tmp_path / "report.html")
+    assert (tmp_path / "report.html").read_text(encoding="utf-8").startswith("<!doctype html>")
 
 
 def test_codes_need_rows(model: Path, tmp_path: Path) -> None:

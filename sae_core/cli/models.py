@@ -68,7 +68,12 @@ def encode(
 @click.command()
 @click.argument("model")
 @click.option(
-    "--format", "form", type=click.Choice(["onnx", "bundle", "script", "codes"]), default="onnx", show_default=True
+    "--format",
+    "form",
+    type=click.Choice(["onnx", "bundle", "script", "codes", "program", "projector", "report"]),
+    default="onnx",
+    show_default=True,
+    help="program: torch.export; projector: for TensorBoard; report: HTML.",
 )
 @click.option(
     "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True, help="The file to write."
@@ -98,15 +103,15 @@ def export(
 
     MODEL is a folder, a bundle (.zip) or the id of a run. The file is checked before it is put in its place.
     """
-    from sae_core.export import bundle, codes, onnx, script
+    from sae_core.export import bundle, codes, npz, onnx, program, projector, report, script
     from sae_core.export.files import Exported
     from sae_core.files import write_atomically
 
     stack, dataset, origin = _read_model(model, workspace)
-    with progress(as_json) as report:
+    with progress(as_json) as told:
 
         def tell(fraction: float) -> None:
-            report(fraction, f"Exporting {form}")
+            told(fraction, f"Exporting {form}")
 
         if form == "onnx":
             made = onnx.export_onnx(
@@ -117,10 +122,17 @@ def export(
         elif form == "script":
             write_atomically(output, script.script_text(stack, output.with_suffix(".zip").name).encode())
             made = Exported.of(output, checked_rows=0, largest_difference=0.0)
+        elif form == "program":
+            made = program.export_program(stack, output, data=dataset, progress=tell)
+        elif form == "report":
+            made = report.export_report(stack, output, data=dataset, origin=origin, progress=tell)
         elif dataset is None:
             raise ExportError("Codes belong to the rows of a run. Give the id of a run, or use `sae-explorer encode`.")
+        elif form == "projector":
+            made = projector.export_projector(stack, dataset, output, progress=tell)
         else:
-            made = codes.export_codes(stack, dataset, output, level=level, fine_tuned=fine_tuned, progress=tell)
+            export_rows = npz.export_npz if output.suffix.lower() == ".npz" else codes.export_codes
+            made = export_rows(stack, dataset, output, level=level, fine_tuned=fine_tuned, progress=tell)
     checked = (
         f", checked on {made.checked_rows:,} rows (largest difference {made.largest_difference:.1g})"
         if made.checked_rows
