@@ -211,7 +211,8 @@ def _beat() -> None:
                 return
         for lock in locks:
             with contextlib.suppress(OSError):
-                os.utime(lock.folder / LOCK)
+                if read_owner(lock.folder) == lock.owner:  # not that of who took it over
+                    os.utime(lock.folder / LOCK)
             if lock.listener is not None and (request := _taken_request(lock.folder)):
                 lock.listener(request)
 

@@ -21,7 +21,7 @@ from sae_core.config import StackConfig
 from sae_core.data.dataset import Dataset
 from sae_core.data.samples import load_sample
 from sae_core.errors import InUseError, SaeError, TrainingError
-from sae_core.files import dump_json
+from sae_core.files import dump_json, write_atomically
 from sae_core.jobs import JobState, find_job, resume_run, start_job
 from sae_core.runs import lock
 from sae_core.runs.workspace import Workspace
@@ -229,8 +229,7 @@ def test_who_was_taken_over_writes_nothing_more(workspace: Workspace, iris: Data
     assert job.run is not None
     assert job.run.lock is not None
     other = dataclasses.replace(job.run.lock.owner, token="other", machine="elsewhere", host="elsewhere")
-    with lock.guarded(job.run.folder.parent):
-        (job.run.folder / lock.LOCK).write_bytes(dump_json(vars(other)))
+    write_atomically(job.run.folder / lock.LOCK, dump_json(vars(other)))
     assert job.join(30)
     assert job.snapshot().state is JobState.FAILED
     assert "process" in job.snapshot().message
