@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sae_core.data.preparation import Preparation
     from sae_core.jobs import Job
     from sae_core.model.trained import TrainedStack
+    from sae_core.runs.record import RunRecord
     from sae_core.runs.run import Run
     from sae_core.runs.workspace import Workspace
     from sae_core.training.events import HistoryRow
@@ -31,6 +32,7 @@ def _array_bytes(value: NDArray[Any]) -> int:
 _samples: Cache[Dataset] = Cache(8)
 _datasets: Cache[Dataset] = Cache(4)
 _preparations: Cache[Preparation] = Cache(8)
+_sizes: Cache[int] = Cache(2_000)
 _models: Cache[TrainedStack] = Cache(6)
 _arrays: Cache[NDArray[Any]] = Cache(64, max_bytes=768 * MEGABYTE, size=_array_bytes)
 
@@ -64,6 +66,13 @@ def preparation(data: Dataset, scaling: Scaling) -> Preparation:
 def run(run_id: str) -> Run:
     """A run of the workspace, read afresh. Raises RunNotFoundError."""
     return workspace().run(run_id)
+
+
+def run_size(record: RunRecord) -> int:
+    """Bytes of a run on disk, measured anew when its state changes. 0 where it is gone."""
+    found = workspace().run(record.id) if workspace().has_run(record.id) else None
+    key = (str(workspace().root), record.id, record.state, record.seconds)
+    return _sizes.get(key, found.size_bytes) if found is not None else 0
 
 
 def dataset(run_id: str) -> Dataset:

@@ -7,15 +7,17 @@ import streamlit as st
 from explorer.runview import ACTIVE
 from explorer.session import Session
 from explorer.widgets import compare as parts
+from explorer.widgets import compare_table as table
+from explorer.widgets.compare_maps import maps
 from explorer.widgets.frame import begin_page, empty_state, guarded
 from sae_core.runs.record import RunRecord
 
 
 def body(session: Session, records: list[RunRecord]) -> None:
     """Table, actions, and the chosen runs side by side."""
-    chosen = parts.runs_table(records, session)
+    chosen = table.runs_table(records, session)
     with guarded():
-        parts.actions(session, chosen)
+        table.actions(session, chosen)
     colours = parts.run_colours(session, chosen)
     st.subheader("Curves", anchor=False)
     with guarded():
@@ -26,6 +28,13 @@ def body(session: Session, records: list[RunRecord]) -> None:
     st.subheader("Settings", anchor=False)
     with guarded():
         parts.settings(chosen)
+    st.subheader("Settings against results", anchor=False)
+    with guarded():
+        alike = [record for record in records if record.dataset_fingerprint == chosen[0].dataset_fingerprint]
+        parts.against_results(chosen if len(chosen) > parts.FEW else alike)
+    st.subheader("Maps side by side", anchor=False)
+    with guarded():
+        maps(chosen, [parts.legend_name(record, chosen) for record in chosen])
 
 
 session = begin_page(

@@ -1,17 +1,15 @@
-"""The parts of the Compare page: the table of runs, what one does with them, their curves and settings side by side."""
+"""The parts of the Compare page below its table: curves, results, settings, and settings against results."""
 
 from __future__ import annotations
 
-import itertools
-import re
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 
-from explorer import places, store
+from explorer import store
 from explorer.charts.compare import (
     AUTOENCODERS,
     CLASSIFIERS,
@@ -22,209 +20,29 @@ from explorer.charts.compare import (
     overlaid,
     phases,
 )
+from explorer.charts.parallel import parallel
 from explorer.charts.style import CHART_CONFIG, PALETTE
-from explorer.runview import ACTIVE
 from explorer.session import Session
-from explorer.widgets.text import count, literal
-from sae_core.analysis.comparison import settings_table
+from explorer.widgets.text import literal
+from sae_core.analysis.comparison import settings_table, varying_settings
 from sae_core.errors import SaeError
 from sae_core.runs.record import RunRecord
 from sae_core.training.history import history_frame
 
-RENAME, DELETE = "compare-rename", "compare-delete"  # keys of the popovers
-MOST_CURVES = len(PALETTE)  # runs in one chart: more cannot be told apart
-MOST_AT_FIRST = 3  # shown before anything is chosen
 POLL_SECONDS = 2.0
+FEW = 3  # chosen runs: with no more, settings are drawn against results over all runs of their data set
 DIFFERENT = "background-color: rgba(224, 138, 0, 0.22)"  # legible on light and dark
 VIEWS: dict[str, tuple[tuple[str, ...], Measure]] = {
     "Reconstruction loss": (AUTOENCODERS, "loss"),
     "Classifier loss": (CLASSIFIERS, "loss"),
     "Classifier accuracy": (CLASSIFIERS, "accuracy"),
 }
-
-
-def runs_table(records: Sequence[RunRecord], session: Session) -> list[RunRecord]:
-    """All runs, sortable, and those that are ticked; before anything is ticked the run in use and the newest ones."""
-    page = session.page("compare")
-    ids = [record.id for record in records]
-    chosen = [run_id for run_id in page.get("chosen", ()) if run_id in ids]
-    event = st.dataframe(
-        _table(records, session.run_id),
-        hide_index=True,
-        width="stretch",
-        height="auto" if len(records) <= 10 else 400,
-        row_height=36,
-        on_select="rerun",
-        selection_mode="multi-row",
-        selection_default={"selection": {"rows": [ids.index(run_id) for run_id in chosen]}},
-        key=f"compare-runs-{hash(tuple(ids))}",  # positions mean other runs once one is added or deleted
-        column_config=_columns(),
-        placeholder="–",
-        alt="Runs with their settings and results",
-    )
-    page["chosen"] = [ids[row] for row in event["selection"]["rows"] if row < len(ids)]
-    ticked = [record for record in records if record.id in page["chosen"]]
-    if ticked:
-        return ticked[:MOST_CURVES]
-    return _at_first(records, session)
-
-
-def _at_first(records: Sequence[RunRecord], session: Session) -> list[RunRecord]:
-    """The run in use and the newest ones on its data set; where there are none, the newest of all."""
-    data = session.data
-    mine = [record for record in records if record.id == session.run_id]
-    alike = [record for record in records if data is not None and record.dataset_fingerprint == data.fingerprint]
-    others = alike or list(records)
-    return [*mine, *(record for record in others if record not in mine)][:MOST_AT_FIRST]
-
-
-def _table(records: Sequence[RunRecord], current: str | None) -> pd.DataFrame:
-    rows = []
-    for record in records:
-        errors = record.results.get("reconstruction_error") or [np.nan]
-        config = record.config
-        rows.append(
-            {
-                "": "●" if record.id == current else "",
-                "Run": record.name or record.id,
-                "Data": record.dataset_name,
-                "Levels": "-".join(str(units) for units in config.units),
-                "State": str(record.state).capitalize(),
-                "Accuracy": record.results.get("test_accuracy", np.nan),
-                "Reconstruction error": errors[-1],
-                "Time": record.seconds,
-                "Epochs": config.epochs,
-                "Batch": config.batch_size,
-                "Learning rate": config.learning_rate,
-                "Activation": config.activation,
-                "Pretraining": config.pretraining.replace("_", " "),
-                "Seed": config.seed,
-                "Started": pd.Timestamp(record.created),
-            }
-        )
-    return pd.DataFrame(rows)
-
-
-def _columns() -> dict[str, Any]:
-    number = st.column_config.NumberColumn
-    return {
-        "": st.column_config.TextColumn(width=24, help="The run that the other pages show", pinned=True),
-        "Run": st.column_config.TextColumn(width="medium", pinned=True),
-        "Levels": st.column_config.TextColumn(help="Units of each level, from the input upwards"),
-        "Accuracy": number(format="percent", help="Of the classifier, on rows that nothing was fitted on"),
-        "Reconstruction error": number(
-            format="%.4g", help="Of the deepest level: mean squared error per prepared value, on held-out rows"
-        ),
-        "Time": number("Time (s)", format="%.1f", help="Seconds of training"),
-        "Learning rate": number(format="%g"),
-        "Started": st.column_config.DatetimeColumn(format="D MMM YYYY, HH:mm"),
-    }
-
-
-def actions(session: Session, chosen: Sequence[RunRecord]) -> None:
-    """Open, repeat, rename or delete what is ticked."""
-    ticked = session.page("compare").get("chosen", [])
-    one = chosen[0] if len(ticked) == 1 else None
-    hint = None if one else "Tick one run in the table first."
-    with st.container(horizontal=True, vertical_alignment="center"):
-        if st.button(
-            "Open", icon=":material/open_in_new:", disabled=one is None, help=hint or "Show this run on all pages."
-        ):
-            assert one is not None
-            session.show_run(one.id)
-            st.switch_page(places.page("train").path, query_params={"run": one.id})
-        if st.button(
-            "Train again with these settings",
-            icon=":material/replay:",
-            disabled=one is None,
-            help=hint or "Starts a new run with the same data set and settings.",
-        ):
-            assert one is not None
-            new = repeat(session, one)
-            st.switch_page(places.page("train").path, query_params={"run": new})
-        with st.popover("Rename", icon=":material/edit:", disabled=one is None, key=RENAME, on_change="rerun"):
-            if one is not None:
-                _rename(session, one)
-        with st.popover("Delete", icon=":material/delete:", disabled=not ticked, key=DELETE, on_change="rerun"):
-            _confirm_deletion(session, [record for record in chosen if record.id in ticked])
-        st.caption(
-            f"{count(len(ticked), 'run')} ticked"
-            if ticked
-            else "Nothing is ticked: the newest runs on this data set are shown."
-        )
-
-
-def repeat(session: Session, record: RunRecord) -> str:
-    """Start a new run with the settings and data set of another; returns its id.
-
-    Raises:
-        RunNotFoundError: the data set was deleted. StorageError, TrainingError: it cannot be started.
-    """
-    from sae_core.jobs import start_job
-
-    taken = [other.name for other in store.workspace().runs()]
-    job = start_job(
-        store.dataset(record.id), record.config, workspace=store.workspace(), name=_next(record.name, taken)
-    )
-    session.show_run(job.id)
-    return job.id
-
-
-def rename(session: Session, run_id: str, key: str) -> None:
-    """Give a run the name that was typed into the field of this key, and close the popover."""
-    st.session_state[RENAME] = False
-    try:
-        store.run(run_id).rename(str(st.session_state[key]))
-    except SaeError as error:
-        session.notices.append(str(error))
-
-
-def delete(session: Session, run_ids: Sequence[str]) -> None:
-    """Remove runs from the workspace and from memory, and close the popover."""
-    st.session_state[DELETE] = False
-    for run_id in run_ids:
-        try:
-            store.run(run_id).delete()
-        except SaeError as error:
-            session.notices.append(str(error))
-            continue
-        store.forget(run_id)
-        if session.run_id == run_id:
-            session.run_id = None
-    session.page("compare")["chosen"] = []
-
-
-def _rename(session: Session, record: RunRecord) -> None:
-    key = f"name-{record.id}-{record.name}"
-    st.text_input("Name", record.name, key=key)
-    st.button("Save", type="primary", on_click=rename, args=(session, record.id, key))
-
-
-def _confirm_deletion(session: Session, records: Sequence[RunRecord]) -> None:
-    active = [record for record in records if record.state in ACTIVE]
-    if active:
-        st.markdown(f"**{literal(active[0].name)}** is still in training. Stop it on the Train page first.")
-        return
-    names = ", ".join(f"**{literal(record.name or record.id)}**" for record in records[:5])
-    more = f" and {len(records) - 5} more" if len(records) > 5 else ""
-    st.markdown(f"Delete {names}{more}? Weights and curves are gone for good; the data set stays.")
-    st.button(
-        f"Delete {count(len(records), 'run')}",
-        type="primary",
-        icon=":material/delete_forever:",
-        on_click=delete,
-        args=(session, [record.id for record in records]),
-    )
-
-
-def _next(name: str, taken: Sequence[str]) -> str:
-    """The name of a repetition: with the next free number.
-
-    >>> _next("first", ["first"]), _next("first (2)", ["first", "first (2)"])
-    ('first (2)', 'first (3)')
-    """
-    stem = re.sub(r" \(\d+\)$", "", name)
-    return next(f"{stem} ({number})" for number in itertools.count(2) if f"{stem} ({number})" not in taken)
+RESULTS: dict[str, tuple[str, bool]] = {  # of a run's results: what stands at the axis, and whether it is a share
+    "validation_accuracy": ("accuracy on validation rows", True),
+    "validation_error": ("squared error on validation rows", False),
+    "test_accuracy": ("accuracy on held-out rows", True),
+    "seconds": ("training time (s)", False),
+}
 
 
 def run_colours(session: Session, chosen: Sequence[RunRecord]) -> dict[str, str]:
@@ -240,7 +58,7 @@ def run_colours(session: Session, chosen: Sequence[RunRecord]) -> dict[str, str]
 def curves(chosen: Sequence[RunRecord], colours: Mapping[str, str]) -> None:
     """The chosen runs laid over each other, phase by phase."""
     drawn = [
-        RunCurve(record.id, _legend_name(record, chosen), history_frame(store.history(record.id))) for record in chosen
+        RunCurve(record.id, legend_name(record, chosen), history_frame(store.history(record.id))) for record in chosen
     ]
     with st.container(horizontal=True, vertical_alignment="bottom"):
         possible = [view for view, (kinds, _) in VIEWS.items() if phases(drawn, kinds)]
@@ -270,7 +88,7 @@ def curves(chosen: Sequence[RunRecord], colours: Mapping[str, str]) -> None:
 
 def results(chosen: Sequence[RunRecord], colours: Mapping[str, str]) -> None:
     """What each level keeps and separates, a line a run."""
-    curves = [RunCurve(record.id, _legend_name(record, chosen), pd.DataFrame()) for record in chosen]
+    curves = [RunCurve(record.id, legend_name(record, chosen), pd.DataFrame()) for record in chosen]
     errors = {record.id: _errors(record) for record in chosen}
     accuracies = {record.id: _accuracies(record) for record in chosen}
     figures = [("mean squared error per value", errors, False), ("accuracy (share of held-out rows)", accuracies, True)]
@@ -314,7 +132,7 @@ def settings(chosen: Sequence[RunRecord]) -> None:
     if shown.empty:
         st.caption("All settings of these runs are the same.")
         return
-    names = [_legend_name(record, chosen) for record in chosen]
+    names = [legend_name(record, chosen) for record in chosen]
     shown = shown.set_axis(_distinct(names), axis=1)
     marked = [bool(several and differs[setting]) for setting in shown.index]
     labels = [f"≠ {setting}" if mark else setting for setting, mark in zip(shown.index, marked, strict=True)]
@@ -332,7 +150,40 @@ def settings(chosen: Sequence[RunRecord]) -> None:
     )
 
 
-def _legend_name(record: RunRecord, among: Sequence[RunRecord]) -> str:
+def against_results(records: Sequence[RunRecord]) -> None:
+    """Parallel coordinates of the settings that vary to a result, over all finished runs of one data set."""
+    options = [name for name in RESULTS if sum(name in _figures(record) for record in records) > 1]
+    if not options:
+        st.caption("With two or more finished runs, their settings are drawn here against what came out.")
+        return
+    chosen = st.segmented_control(
+        "Result",
+        options,
+        default=options[0],
+        required=True,
+        key="compare-result",
+        format_func=lambda name: RESULTS[str(name)][0].capitalize(),
+        persist_state="session",
+        help="Choose among runs by the validation rows; the held-out rows tell afterwards how good the choice is.",
+    )
+    title, share = RESULTS[str(chosen)]
+    with_it = [record for record in records if chosen in _figures(record)]
+    settings = varying_settings([record.config for record in with_it])
+    if settings.empty:
+        st.caption("These runs have the same settings throughout.")
+        return
+    result = np.array([_figures(record)[str(chosen)] for record in with_it], dtype=np.float64)
+    figure = parallel(settings, result, title, share=share)
+    st.plotly_chart(figure, width="stretch", key="compare-parallel", theme="streamlit", config=CHART_CONFIG)
+    st.caption(f"{len(with_it):,} finished runs, a line each. Drag along an axis to keep the runs that pass there.")
+
+
+def _figures(record: RunRecord) -> dict[str, float]:
+    found = {name: record.results[name] for name in RESULTS if isinstance(record.results.get(name), float | int)}
+    return found | ({"seconds": record.seconds} if record.state == "finished" else {})
+
+
+def legend_name(record: RunRecord, among: Sequence[RunRecord]) -> str:
     """The run's name, with its time where another one has the same."""
     name = record.name or record.id
     twins = [other for other in among if (other.name or other.id) == name]

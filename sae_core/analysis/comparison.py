@@ -54,6 +54,28 @@ def settings_table(configs: Sequence[StackConfig]) -> pd.DataFrame:
     return table.drop(index=redundant)
 
 
+def varying_settings(configs: Sequence[StackConfig]) -> pd.DataFrame:
+    """The settings in which stacks differ, as an axis each: numbers where all are numbers, else text.
+
+    Returns:
+        One row a stack, one column for each setting that varies: "levels", "units of level 1" .. (0 where a stack has
+        no such level), then the others by their names, those of all levels together.
+
+    >>> varying_settings([StackConfig(layers=[8], epochs=3), StackConfig(layers=[8, 4], epochs=5)]).to_dict("list")
+    {'levels': [1, 2], 'units of level 2': [0, 4], 'epochs': [3.0, 5.0]}
+    """
+    depth = max((len(config.layers) for config in configs), default=0)
+    table = pd.DataFrame({"levels": [len(config.layers) for config in configs]})
+    for level in range(depth):
+        table[f"units of level {level + 1}"] = [(*config.units, *[0] * depth)[level] for config in configs]
+    texts = settings_table(configs)
+    for name in [name for name in texts.index[texts.pop("differs")] if name != "units"]:
+        column = texts.loc[name]
+        numbers = pd.to_numeric(column, errors="coerce")
+        table[str(name)] = list(column if numbers.isna().any() else numbers.astype(float))
+    return table.loc[:, table.nunique() > 1]
+
+
 def phase_table(history: pd.DataFrame) -> pd.DataFrame:
     """A history with places counted from the beginning of each phase, so that runs can be laid over each other.
 

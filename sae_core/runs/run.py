@@ -149,7 +149,11 @@ class Run:
 
     def size_bytes(self) -> int:
         """What it takes on disk."""
-        return sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file())
+        total = 0
+        for path in self.folder.rglob("*"):
+            with contextlib.suppress(OSError):  # a checkpoint may be replaced while one looks
+                total += path.stat().st_size if path.is_file() else 0
+        return total
 
     def dataset(self) -> Dataset:
         """The data set that it was trained on.

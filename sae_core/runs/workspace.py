@@ -159,6 +159,10 @@ class Workspace:
                 continue
         return sorted(found, key=lambda record: (record.created, record.id), reverse=True)
 
+    def has_run(self, run_id: str) -> bool:
+        """Whether there is a run of that id."""
+        return bool(_RUN_ID.fullmatch(run_id)) and (Run(self, run_id).folder / "run.json").exists()
+
     def run(self, run_id: str) -> Run:
         """One run.
 

@@ -9,6 +9,7 @@ import pytest
 
 from sae_core.analysis import summary
 from sae_core.config import StackConfig
+from sae_core.data.dataset import SplitOptions
 from sae_core.data.samples import load_sample
 from sae_core.training.trainer import fit
 
@@ -33,7 +34,20 @@ def test_figures_are_those_of_the_held_out_rows() -> None:
 def test_without_classifiers_there_are_no_accuracies() -> None:
     data = load_sample("iris")
     model = fit(data, StackConfig(layers=[2], epochs=1, softmax_epochs=0, fine_tune_epochs=0))
-    assert set(summary.summarise(model, data)) == {"rows", "reconstruction_error"}
+    assert set(summary.summarise(model, data)) == {"rows", "reconstruction_error", "validation_error"}
+
+
+def test_a_choice_goes_by_the_validation_rows_alone() -> None:
+    data = load_sample("wine")
+    model = fit(data, StackConfig(layers=[5, 2], epochs=5))
+    found = summary.summarise(model, data)
+    rows = data.split.validation
+    x = model.prepare(data.take(rows))
+    assert found["validation_error"] == pytest.approx(np.square(model.reconstruct_prepared(x, 2) - x).mean())
+    assert data.y is not None
+    assert found["validation_accuracy"] == (model.predict(data.take(rows)) == data.y[rows]).mean()
+    no_rows = data.with_split(SplitOptions(validation=0))
+    assert summary.validation_figures(model, no_rows) == {}
 
 
 def test_large_test_sets_are_sampled(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from explorer import store
 from explorer.session import KEY, Session
-from explorer.widgets.compare import _next
+from explorer.widgets.compare_table import SCRIPT, _next
 from sae_core import jobs
 from sae_core.config import StackConfig
 from sae_core.data.dataset import Dataset
@@ -36,7 +37,13 @@ def tick(app: AppTest, *rows: int) -> AppTest:
 
 
 def charts(app: AppTest) -> list[Any]:
-    return list(app.get("plotly_chart"))
+    return [chart for chart in app.get("plotly_chart") if "parcoords" not in chart.proto.spec]
+
+
+def parallel(app: AppTest) -> list[dict[str, Any]]:
+    """Axes of the parallel coordinates."""
+    specs = [json.loads(chart.proto.spec) for chart in app.get("plotly_chart") if "parcoords" in chart.proto.spec]
+    return list(specs[0]["data"][0]["dimensions"]) if specs else []
 
 
 def enabled(app: AppTest) -> set[str]:
@@ -154,6 +161,62 @@ def test_rename(open_page: OpenPage, two_runs: tuple[str, str], table: Dataset) 
     press(app, "Save")
     assert app.dataframe[0].value["Run"].tolist()[0] == "the better one"
     assert store.run(two_runs[1]).record.name == "the better one"
+
+
+def test_tags_and_notes_are_kept_and_filter_the_table(
+    open_page: OpenPage, two_runs: tuple[str, str], table: Dataset
+) -> None:
+    app = tick(open_page("compare", data=table), 0)
+    control(app.multiselect, "Tags").set_value(["best", "of May"])
+    control(app.text_area, "Note").set_value("Keeps more of the petals.")
+    press(app, "Save")
+    record = store.run(two_runs[1]).record
+    assert (record.tags, record.note) == (("best", "of May"), "Keeps more of the petals.")
+    for text, found in (("petals best", 1), ("5-3 FLOWERS", 2), ("finished may", 1), ("nothing", 0), ("", 2)):
+        control(app.text_input, "Filter").set_value(text).run()
+        shown = app.dataframe[0].value
+        assert (len(shown) if "Run" in shown else 0) == found, text
+        assert not app.exception
+        assert ("No run passes" in seen(app)) == (not found)
+
+
+def test_all_that_pass_the_filter_can_be_ticked(open_page: OpenPage, two_runs: tuple[str, str], table: Dataset) -> None:
+    app = open_page("compare", data=table)
+    press(app, "Tick all shown")
+    assert session_of(app).page("compare")["chosen"] == [two_runs[1], two_runs[0]]
+    assert "2 runs ticked" in seen(app)
+    press(app, "Untick")
+    assert "Nothing is ticked" in seen(app)
+
+
+def test_a_run_is_copied_as_python(open_page: OpenPage, two_runs: tuple[str, str], table: Dataset) -> None:
+    app = tick(open_page("compare", data=table), 0)
+    app.session_state[SCRIPT] = True
+    app.run()
+    assert not app.exception
+    (code,) = (block.value for block in app.code)
+    compile(code, "run.py", "exec")
+    assert table.fingerprint in code
+    assert "activation='tanh'" in code
+
+
+def test_settings_against_results(open_page: OpenPage, two_runs: tuple[str, str], table: Dataset) -> None:
+    app = open_page("compare", data=table)
+    assert [axis["label"] for axis in parallel(app)] == ["activation", "epochs", "accuracy on validation rows"]
+    control(app.segmented_control, "Result").set_value("seconds").run()
+    assert parallel(app)[-1]["label"] == "training time (s)"
+
+
+def test_maps_side_by_side(open_page: OpenPage, two_runs: tuple[str, str], table: Dataset) -> None:
+    app = tick(open_page("compare", data=table), 0, 1)
+    before = len(charts(app))
+    control(app.toggle, "Draw the maps").set_value(True).run()
+    control(app.segmented_control, "Map").set_value("pca").run()
+    assert not app.exception
+    assert len(charts(app)) == before + 2
+    assert "level 2, 3 numbers" in charts(app)[-1].proto.spec
+    control(app.selectbox, "Level").set_value(1).run()
+    assert "level 1, 5 numbers" in charts(app)[-1].proto.spec
 
 
 def test_delete(open_page: OpenPage, two_runs: tuple[str, str], table: Dataset) -> None:
