@@ -12,7 +12,8 @@
     |-- TrainingError             training could not go on
     |   |-- DivergedError         the loss became NaN or infinite
     |   `-- MemoryExhaustedError  memory of the machine or the GPU ran out
-    |-- StorageError              the disk is full, read-only or gone
+    |-- StorageError              the disk is read-only or gone
+    |   `-- DiskFullError         nothing more fits on the disk
     |-- ModelFileError            files of a model, run or checkpoint are broken or altered
     |   `-- VersionError          written by a version that this one cannot read
     |-- InUseError                another process works on this run
@@ -80,11 +81,23 @@ class DivergedError(TrainingError):
 
 
 class MemoryExhaustedError(TrainingError):
-    """Memory of the machine or the GPU ran out."""
+    """Memory of the machine or the GPU ran out.
+
+    Attributes:
+        phase, epoch, step: as of `DivergedError`; "" and 0 when it was before the first phase.
+    """
+
+    def __init__(self, message: str, *, phase: str = "", epoch: int = 0, step: int = 0) -> None:
+        super().__init__(message)
+        self.phase, self.epoch, self.step = phase, epoch, step
 
 
 class StorageError(SaeError, OSError):
-    """The disk is full, read-only or gone."""
+    """The disk is read-only or gone."""
+
+
+class DiskFullError(StorageError):
+    """Nothing more fits on the disk, or in the user's share of it."""
 
 
 class ModelFileError(SaeError, ValueError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -15,10 +16,11 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from sae_core.errors import ModelFileError, StorageError, VersionError
+from sae_core.errors import DiskFullError, ModelFileError, StorageError, VersionError
 
 MANIFEST = "manifest.json"
 MAX_JSON_BYTES = 256 * 1024 * 1024
+FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))  # the disk, or the user's share of it
 
 
 @contextlib.contextmanager
@@ -30,7 +32,7 @@ def storage_errors(path: Path) -> Iterator[None]:
         raise
     except OSError as error:
         reason = error.strerror or str(error)
-        raise StorageError(
+        raise (DiskFullError if error.errno in FULL else StorageError)(
             f"Could not write {path.name} in {path.parent}: {reason}. "
             "Free some space or choose another workspace, then try again."
         ) from error

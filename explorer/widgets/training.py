@@ -15,6 +15,7 @@ from sae_core.training.events import Phase
 
 POLL_SECONDS = 0.5
 MOST_METRICS = 4
+RESUMABLE = ("stopped", "interrupted", "failed", "out of memory", "disk full")
 
 
 def controls(session: Session, run: RunView | None) -> None:
@@ -46,7 +47,7 @@ def controls(session: Session, run: RunView | None) -> None:
                 args=(session, run.id, "stop"),
                 help="Ends this run; what is trained so far is kept.",
             )
-        elif run is not None and run.state in ("stopped", "interrupted", "failed"):
+        elif run is not None and run.state in RESUMABLE:
             st.button(
                 "Resume",
                 icon=":material/resume:",
@@ -142,6 +143,8 @@ def outcome(run: RunView) -> None:
         "interrupted": "",
         "failed": "Resume tries again from the last checkpoint; Start training begins a new run.",
         "diverged": "Choose a smaller learning rate on the Design page, then start again.",
+        "out of memory": "Resume goes on from the last checkpoint once there is memory again.",
+        "disk full": "What was saved before is kept. Make room on the disk, then Resume goes on from there.",
     }.get(run.state)
     if advice is not None:
         show = st.info if run.state == "stopped" else st.error

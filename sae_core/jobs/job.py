@@ -14,7 +14,15 @@ from dataclasses import asdict
 
 from sae_core.config import StackConfig
 from sae_core.data.dataset import Dataset
-from sae_core.errors import CancelledError, DivergedError, InUseError, SaeError, TrainingError
+from sae_core.errors import (
+    CancelledError,
+    DiskFullError,
+    DivergedError,
+    InUseError,
+    MemoryExhaustedError,
+    SaeError,
+    TrainingError,
+)
 from sae_core.jobs.registry import known_jobs
 from sae_core.jobs.snapshot import CurvePoint, JobSnapshot, JobState
 from sae_core.model.trained import TrainedStack
@@ -40,6 +48,12 @@ SWITCH_INTERVAL = (
 )
 LIVE_EVERY = 1.0  # seconds between two looks that other processes get
 CURVE_POINTS = 300  # of one phase; beyond that every second one is dropped
+
+_ENDS: dict[type[SaeError], JobState] = {
+    DivergedError: JobState.DIVERGED,
+    MemoryExhaustedError: JobState.OUT_OF_MEMORY,
+    DiskFullError: JobState.DISK_FULL,
+}
 
 log = logging.getLogger(__name__)
 
@@ -81,6 +95,7 @@ class Job:
         self._error: SaeError | None = None
         self._last_checkpoint = self._last_live = time.monotonic()
         self._threads = 0
+        self._place = ""  # epoch and batch, in words, of the last event that knew them
         if run is not None and run.lock is not None:
             run.lock.listener = self._hear
         if resume is not None:
@@ -194,7 +209,7 @@ class Job:
                 self._threads = threads
                 self._drive(threads)
         except SaeError as error:
-            self._end(JobState.DIVERGED if isinstance(error, DivergedError) else JobState.FAILED, error)
+            self._end(_state_after(error), error)
         except Exception as error:  # a bug must not leave a job that seems to run for ever
             log.exception("Training %s failed", self.id)
             self._end(
@@ -208,7 +223,7 @@ class Job:
                 self.run.let_go()
 
     def _drive(self, threads: int) -> None:
-        from sae_core.training.trainer import train
+        from sae_core.training.trainer import memory_errors, train
 
         if self._wants_stop:
             self._end(JobState.STOPPED, None)
@@ -217,29 +232,35 @@ class Job:
         events = train(self.data, self.config, resume=self._resume, checkpoint_due=self._checkpoint_due)
         self._resume = None
         try:
-            for event in events:
-                self._take(event, threads)
-                if isinstance(event, CheckpointReached):
-                    self._write_checkpoint(event.state)
-                    if self._wants_stop:
-                        self._end(JobState.STOPPED, None)
-                        return
-                    self._stand_still()
-                elif self._wants_pause and self.run is None:
-                    self._stand_still()
+            with memory_errors():
+                for event in events:
+                    self._take(event, threads)
+                    if isinstance(event, CheckpointReached):
+                        self._write_checkpoint(event.state)
+                        if self._wants_stop:
+                            self._end(JobState.STOPPED, None)
+                            return
+                        self._stand_still()
+                    elif self._wants_pause and self.run is None:
+                        self._stand_still()
         finally:
             events.close()  # type: ignore[attr-defined]
 
     def _take(self, event: Event, threads: int) -> None:
         """Note an event for the snapshots, and in the run."""
-        if self.run:
-            self._keep(self.run, event)
         if isinstance(event, Finished):
+            if self.run:
+                self._keep(self.run, event)
             self._finish(event.model)
             return
         with self._changed:
             match event:
+                case CheckpointReached():
+                    position = event.state.meta["position"]
+                    if position["batch"]:
+                        self._place = f"epoch {position['epoch'] + 1}, batch {position['batch']}"
                 case PhaseStarted():
+                    self._place = ""
                     self._phases = event.plan
                     self._phase_index, self._epoch = event.phase.index, 1
                     self._so_far = None if event.model is None else (event.phase.index, event.model)
@@ -252,6 +273,7 @@ class Job:
                     self._progress, self._epoch, self._seconds = event, event.epoch, event.seconds
                     self._add_point(CurvePoint(event.phase.index, event.epoch_position, event.loss))
                 case EpochEnded():
+                    self._place = f"epoch {event.row.epoch}, batch {event.phase.steps_per_epoch}"
                     self._history.append(event.row)
                     self._epoch = min(event.row.epoch + 1, event.phase.epochs)
                     self._seconds = event.row.seconds
@@ -259,6 +281,8 @@ class Job:
                     self._preview = event
                 case PhaseEnded():
                     self._phase_index = event.phase.index + 1
+        if self.run:
+            self._keep(self.run, event)
 
     def _keep(self, run: Run, event: Event) -> None:
         """Write down what others, and a restart, are to find of an event."""
@@ -321,8 +345,11 @@ class Job:
         with self._changed:
             self._error = error
             where = ""
-            if error is not None and not isinstance(error, DivergedError) and self._phase_index < len(self._phases):
-                where = f" (It happened in {self._phases[self._phase_index].title}, epoch {self._epoch}.)"
+            if error is not None and not getattr(error, "phase", "") and self._phases:
+                phase = self._phases[min(self._phase_index, len(self._phases) - 1)]
+                over = self._phase_index >= len(self._phases)
+                place = "after the last epoch" if over else self._place or f"epoch {self._epoch}"
+                where = f" (It happened in {phase.title}, {place}.)"
             self._message = f"{error}{where}" if error else ""
         self._set_state(state)
 
@@ -347,6 +374,14 @@ class Job:
         with self._changed:
             self._state = state
             self._changed.notify_all()
+
+
+def _state_after(error: SaeError) -> JobState:
+    """How a job ends that an error ended."""
+    for kind, state in _ENDS.items():
+        if isinstance(error, kind):
+            return state
+    return JobState.FAILED
 
 
 @contextmanager

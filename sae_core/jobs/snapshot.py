@@ -9,7 +9,7 @@ from sae_core.training.events import HistoryRow, Phase, PreviewReady
 
 
 class JobState(StrEnum):
-    """Where a job stands."""
+    """Where a job stands. The values are shown as they are."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -18,6 +18,8 @@ class JobState(StrEnum):
     FINISHED = "finished"
     FAILED = "failed"
     DIVERGED = "diverged"
+    OUT_OF_MEMORY = "out of memory"
+    DISK_FULL = "disk full"
 
     @property
     def is_over(self) -> bool:

@@ -30,6 +30,11 @@ class TrainingState:
     meta: dict[str, Any]
     tensors: dict[str, NDArray[Any]]
 
+    @property
+    def is_finite(self) -> bool:
+        """Whether training can go on from here: no weight, and nothing that moves weights, is NaN or infinite."""
+        return all(np.isfinite(value).all() for value in self.tensors.values() if value.dtype.kind == "f")
+
     def to_files(self) -> dict[str, bytes]:
         """The files of a checkpoint, by name, without their manifest."""
         return {"checkpoint.json": dump_json(self.meta), "checkpoint.safetensors": dump_tensors(self.tensors)}

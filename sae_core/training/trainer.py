@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 from sae_core.config import StackConfig
 from sae_core.data.dataset import Dataset
-from sae_core.errors import MemoryExhaustedError, SaeError
+from sae_core.errors import DivergedError, MemoryExhaustedError, SaeError
 from sae_core.model.trained import TrainedStack
 from sae_core.training.events import (
     CheckpointReached,
@@ -59,7 +59,7 @@ def train(
     >>> type(events[-1]).__name__
     'Finished'
     """
-    with _memory_errors():
+    with memory_errors():
         bench = Workbench(data, config, resume, start)
         yield from _plan(bench, checkpoint_due or (lambda: False))
 
@@ -99,7 +99,26 @@ def _phase(
     preview: Preview,
     checkpoint_due: Callable[[], bool],
 ) -> Iterator[Event]:
-    loop = PhaseLoop(bench, phase)
+    with memory_errors(phase):
+        loop = PhaseLoop(bench, phase)
+    with memory_errors(phase, loop):
+        yield from _epochs(bench, phase, loop, pace, watch, preview, checkpoint_due)
+        loop.finish()
+    bench.advance(watch.seconds)
+    yield from preview.now(phase, loop.epoch)
+    yield PhaseEnded(phase, loop.stopped_early)
+    yield CheckpointReached(_good(bench.state(None, watch.seconds), loop))
+
+
+def _epochs(
+    bench: Workbench,
+    phase: Phase,
+    loop: PhaseLoop,
+    pace: Pace,
+    watch: Stopwatch,
+    preview: Preview,
+    checkpoint_due: Callable[[], bool],
+) -> Iterator[Event]:
     while not loop.is_over:
         loop.begin_epoch()
         for loss, rows in loop.steps():
@@ -108,27 +127,44 @@ def _phase(
                 yield progress
                 yield from preview.if_due(phase, loop.epoch + 1)
             if checkpoint_due():
-                yield CheckpointReached(bench.state(loop, watch.seconds))
+                yield CheckpointReached(_good(bench.state(loop, watch.seconds), loop))
         row = loop.end_epoch(watch.seconds)
         yield EpochEnded(phase, row)
         yield from preview.if_due(phase, loop.epoch)
-    loop.finish()
-    bench.advance(watch.seconds)
-    yield from preview.now(phase, loop.epoch)
-    yield PhaseEnded(phase, loop.stopped_early)
-    yield CheckpointReached(bench.state(None, watch.seconds))
+
+
+def _good(state: TrainingState, loop: PhaseLoop) -> TrainingState:
+    """A checkpoint that training can go on from; the last step may have broken the weights after a finite loss."""
+    if not state.is_finite:
+        within = loop.batch > 0
+        epoch, step = (loop.epoch + 1, loop.batch) if within else (loop.epoch, loop.phase.steps_per_epoch)
+        raise DivergedError(
+            f"The weights became NaN or infinite in {loop.phase.title}, epoch {epoch}, batch {step}; "
+            "the last good checkpoint is kept. Choose a smaller learning rate or limit the gradient, and start again.",
+            phase=loop.phase.title,
+            epoch=epoch,
+            step=step,
+        )
+    return state
 
 
 @contextlib.contextmanager
-def _memory_errors() -> Iterator[None]:
-    """Name the lack of memory, which torch reports in two ways and Python in a third."""
+def memory_errors(phase: Phase | None = None, loop: PhaseLoop | None = None) -> Iterator[None]:
+    """Name the lack of memory, which torch reports in two ways and Python in a third, and where it came."""
     try:
         yield
     except (RuntimeError, MemoryError) as error:
         text = str(error).lower()
-        if isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text:
-            raise MemoryExhaustedError(
-                "There is not enough memory for this stack. Choose fewer units, a smaller batch or fewer rows, "
-                "then start again."
-            ) from error
-        raise
+        lacking = isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text
+        if not lacking or isinstance(error, SaeError):
+            raise
+        epoch, step = (loop.epoch + 1, loop.batch + 1) if loop else (0, 0)
+        where = f" in {phase.title}" if phase else ""
+        where += f", epoch {epoch}, batch {step}" if loop else ""
+        raise MemoryExhaustedError(
+            f"There is not enough memory for this stack: it ran out{where}. The last good checkpoint is kept. "
+            "Close other programs and resume, or choose fewer units, a smaller batch or fewer rows and start again.",
+            phase=phase.title if phase else "",
+            epoch=epoch,
+            step=step,
+        ) from error

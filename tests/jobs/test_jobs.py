@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,20 +13,33 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from torch import Tensor
 
 from sae_core.config import LayerConfig, StackConfig
 from sae_core.data.dataset import Dataset
 from sae_core.data.samples import load_sample
-from sae_core.errors import CancelledError, DivergedError, SaeError, StorageError, TrainingError
+from sae_core.errors import (
+    CancelledError,
+    DiskFullError,
+    DivergedError,
+    MemoryExhaustedError,
+    SaeError,
+    TrainingError,
+)
 from sae_core.jobs import JobSnapshot, JobState, active_jobs, find_job, resume_run, start_job
 from sae_core.jobs.job import Job
+from sae_core.runs.run import Run
 from sae_core.runs.workspace import Workspace
 from sae_core.training.closed import ClosedStep
+from sae_core.training.events import Phase
+from sae_core.training.loop import PhaseLoop
 from sae_core.training.objective import PretrainObjective
+from sae_core.training.pace import Pace
 from sae_core.training.step import Outcome
 from sae_core.training.trainer import fit
 
@@ -230,15 +244,85 @@ def test_a_full_disk_is_told_with_its_place_and_the_run_can_go_on(
     assert job.join(30)
     monkeypatch.undo()
     snapshot = job.snapshot()
-    assert snapshot.state is JobState.FAILED
+    assert snapshot.state is JobState.DISK_FULL
     assert "No space left" in snapshot.message
-    assert "Level 1" in snapshot.message
-    with pytest.raises(StorageError):
+    assert re.search(r"Level 1: 4 -> 3, epoch \d+, batch \d+", snapshot.message)
+    with pytest.raises(DiskFullError):
         job.result()
     again = resume_run(workspace.run(job.id))
     wait(again, is_training)
     again.stop()
     assert again.join(30)
+
+
+@pytest.mark.parametrize(
+    ("name", "place"), [("append_history", "Level 1: 4 -> 3, epoch 1"), ("write_model", "last epoch")]
+)
+def test_a_disk_that_fills_up_at_other_times(
+    iris: Dataset, workspace: Workspace, monkeypatch: pytest.MonkeyPatch, name: str, place: str
+) -> None:
+    def full(*_: object) -> None:
+        raise DiskFullError("Could not write it: No space left on device. Free some space.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Run, name, full)
+        job = start_job(iris, SHORT, workspace=workspace)
+        assert job.join(30)
+    assert (job.snapshot().state, workspace.run(job.id).record.state) == (JobState.DISK_FULL, "disk full")
+    assert place in workspace.run(job.id).record.message
+    again = resume_run(workspace.run(job.id)).result()  # nothing is lost
+    np.testing.assert_array_equal(again.encode(iris), fit(iris, SHORT).encode(iris))
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("CUDA out of memory. Tried to allocate 2 GiB")])
+def test_no_memory_is_a_state_of_its_own_and_the_run_can_go_on(
+    iris: Dataset, workspace: Workspace, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    kept, taken = Pace.after_step, 0
+
+    def fail(self: Pace, phase: Phase, *rest: Any) -> Any:
+        nonlocal taken
+        taken += phase.level == 2
+        if taken == 10:  # the third batch of the second epoch
+            raise error
+        return kept(self, phase, *rest)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Pace, "after_step", fail)
+        job = start_job(iris, SHORT, workspace=workspace)
+        with pytest.raises(MemoryExhaustedError) as caught:
+            job.result()
+    assert (caught.value.phase, caught.value.epoch) == ("Level 2: 3 -> 2", 2)
+    record = workspace.run(job.id).record
+    assert (job.snapshot().state, record.state) == (JobState.OUT_OF_MEMORY, "out of memory")
+    assert record.message == job.snapshot().message
+    assert "Level 2: 3 -> 2, epoch 2, batch" in record.message
+    assert workspace.run(job.id).model().units == (3,)
+    again = resume_run(workspace.run(job.id)).result()
+    np.testing.assert_array_equal(again.encode(iris), fit(iris, SHORT).encode(iris))
+
+
+def test_weights_that_broke_are_never_written_over_a_good_checkpoint(
+    iris: Dataset, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = Pace.after_step
+
+    def poison(self: Pace, phase: Phase, loop: PhaseLoop, *rest: Any) -> Any:
+        if phase.level == 2 and loop.epoch == 1:
+            with torch.no_grad():
+                next(loop.objective.module.parameters()).fill_(float("nan"))
+            job.stop()  # asks for a checkpoint
+        return kept(self, phase, loop, *rest)
+
+    monkeypatch.setattr(Pace, "after_step", poison)
+    job = start_job(iris, SHORT, workspace=workspace)
+    with pytest.raises(DivergedError, match="weights became NaN or infinite in Level 2: 3 -> 2, epoch 2"):
+        job.result()
+    assert workspace.run(job.id).record.state == "diverged"
+    state = workspace.run(job.id).checkpoint()
+    assert state is not None
+    assert state.is_finite
+    assert workspace.run(job.id).model().units == (3,)
 
 
 def test_a_bug_ends_the_job_in_one_sentence(iris: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:

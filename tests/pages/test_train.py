@@ -208,6 +208,30 @@ def test_a_diverged_run_says_where_and_what_to_do(open_page: OpenPage, table: Da
     assert session_of(app).data is table
 
 
+@pytest.mark.parametrize(
+    ("state", "message"),
+    [
+        (
+            "out of memory",
+            "It ran out in Level 1: 6 -> 5, epoch 2, batch 3.",
+        ),
+        (
+            "disk full",
+            "No space left on device. (It happened in Level 1: 6 -> 5, epoch 2, batch 3.)",
+        ),
+    ],
+)
+def test_a_run_that_the_machine_ended_can_go_on(
+    open_page: OpenPage, table: Dataset, config: StackConfig, state: str, message: str
+) -> None:
+    run = store.workspace().create_run(table, config)
+    run.update(state=state, message=message)
+    app = open_page("train", data=table, config=config, run_id=run.id)
+    assert "epoch 2, batch 3" in app.error[0].value
+    assert "goes on from" in app.error[0].value
+    assert {"Resume", "Start training"} <= set(labels(app))
+
+
 def test_an_unknown_run_in_the_address_is_one_sentence() -> None:
     app = AppTest.from_file(str(APP), default_timeout=TIMEOUT)
     app.query_params["run"] = "../../etc/passwd"
