@@ -38,6 +38,7 @@ from sae_core.training.events import (
     PhaseStarted,
     PreviewReady,
     Progress,
+    TracePoint,
 )
 from sae_core.training.history import row_from_json
 from sae_core.training.state import TrainingState
@@ -292,6 +293,9 @@ class Job:
             run.append_history(event.row)
         elif isinstance(event, PhaseStarted):
             run.write_phases(event.plan)
+        elif isinstance(event, PreviewReady):
+            phase = event.phase
+            run.append_trace(TracePoint(phase.kind, phase.level, event.step, self._seconds, event.error))
         elif isinstance(event, Progress) and time.monotonic() - self._last_live >= LIVE_EVERY:
             self._last_live = time.monotonic()
             values = {name: value for name, value in vars(event).items() if name != "phase"}

@@ -26,8 +26,8 @@ from sae_core.files import (
 from sae_core.runs import lock
 from sae_core.runs.lock import Listener, Lock
 from sae_core.runs.record import ACTIVE_STATES, INTERRUPTED, RunRecord
-from sae_core.training.events import HistoryRow, Phase
-from sae_core.training.history import rows_from_lines, rows_to_lines
+from sae_core.training.events import HistoryRow, Phase, TracePoint
+from sae_core.training.history import rows_from_lines, rows_to_lines, trace_from_lines, trace_line
 from sae_core.training.state import CHECKPOINT_KIND, CHECKPOINT_VERSION, TrainingState
 
 if TYPE_CHECKING:
@@ -216,6 +216,20 @@ class Run:
     def write_history(self, rows: tuple[HistoryRow, ...]) -> None:
         """Replace the history (a resumed run goes back to its checkpoint)."""
         write_atomically(self.folder / "history.jsonl", rows_to_lines(rows).encode())
+
+    def append_trace(self, point: TracePoint) -> None:
+        """Add a moment of the training to those that `trace` gives."""
+        path = self.folder / "trace.jsonl"
+        with storage_errors(path), path.open("a", encoding="utf-8") as file:
+            file.write(trace_line(point))
+
+    def trace(self) -> tuple[TracePoint, ...]:
+        """How far off the input was while the autoencoders were trained; () for runs that have not noted it."""
+        try:
+            text = (self.folder / "trace.jsonl").read_text(encoding="utf-8")
+        except (OSError, ValueError):
+            return ()
+        return trace_from_lines(text)
 
     def write_checkpoint(self, state: TrainingState) -> None:
         """Add a checkpoint beside the older ones, of which the last stays: there is a complete one at every moment."""

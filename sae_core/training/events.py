@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -145,6 +146,9 @@ class PreviewReady:
         level: the level they were encoded to and decoded from.
         reconstruction: m rows in the form and units of `Dataset.features`.
         epoch: 1-based epoch of the phase; 0 before its first.
+        step: gradient steps since training began.
+        error: mean squared error per prepared value over these and further held-out rows (up to 128), decoded from
+            `level` down to the input: comparable between levels, and between greedy and joint training.
     """
 
     phase: Phase
@@ -152,6 +156,26 @@ class PreviewReady:
     level: int
     reconstruction: Features
     epoch: int
+    step: int = 0
+    error: float = math.nan
+
+
+@dataclass(frozen=True)
+class TracePoint:
+    """How far off the input was at one moment of the training of the autoencoders.
+
+    Attributes:
+        phase, level: kind of the phase, and the level that the rows are decoded from.
+        step: gradient steps since training began.
+        seconds: spent training since it began.
+        error: mean squared error per prepared value of up to 128 held-out rows, decoded down to the input.
+    """
+
+    phase: PhaseKind
+    level: int
+    step: int
+    seconds: float
+    error: float
 
 
 @dataclass(frozen=True)

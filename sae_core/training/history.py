@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from sae_core.errors import ModelFileError
-from sae_core.training.events import HistoryRow
+from sae_core.training.events import HistoryRow, TracePoint
 
 COLUMNS = tuple(field.name for field in dataclasses.fields(HistoryRow))
 
@@ -49,6 +49,33 @@ def rows_from_lines(text: str) -> tuple[HistoryRow, ...]:
             if number < len(lines):
                 raise ModelFileError(f"Line {number} of the history is damaged. Train the run again.") from None
     return tuple(rows)
+
+
+def trace_line(point: TracePoint) -> str:
+    """A moment of the training as a JSON line."""
+    values = vars(point) | {"error": point.error if math.isfinite(point.error) else None}
+    return json.dumps(values, allow_nan=False) + "\n"
+
+
+def trace_from_lines(text: str) -> tuple[TracePoint, ...]:
+    """The inverse of `trace_line`, line by line.
+
+    Lines that cannot be read are left out. A resumed training goes back to its checkpoint: what it repeats replaces
+    what was noted of those steps before.
+    """
+    points: list[TracePoint] = []
+    for line in text.splitlines():
+        try:
+            values = json.loads(line)
+            error = math.nan if values["error"] is None else float(values["error"])
+            level, step, seconds = int(values["level"]), int(values["step"]), float(values["seconds"])
+            point = TracePoint(values["phase"], level, step, seconds, error)
+        except (KeyError, TypeError, ValueError):
+            continue
+        while points and (points[-1].step > step or (points[-1].step == step and points[-1].level == level)):
+            points.pop()
+        points.append(point)
+    return tuple(points)
 
 
 def history_frame(rows: Iterable[HistoryRow]) -> pd.DataFrame:

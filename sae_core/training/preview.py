@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 PREVIEW_ROWS = 10
 PREVIEW_EVERY = 0.5  # seconds
+MEASURED_ROWS = 128  # whose error is taken with each preview: a percent or two of the time ...
+MEASURED_VALUES = 128 * 1024  # ... and fewer of wide rows
 
 
 def preview_rows(data: Dataset, count: int = PREVIEW_ROWS) -> NDArray[np.int64]:
@@ -38,7 +40,9 @@ class Preview:
     def __init__(self, bench: Workbench) -> None:
         self._bench = bench
         self._rows = preview_rows(bench.data)
-        self._x = torch.from_numpy(bench.preparation.transform(bench.data.take(self._rows))).to(bench.device)
+        measured = min(MEASURED_ROWS, MEASURED_VALUES // bench.n_inputs)
+        rows = np.concatenate([self._rows, _further_rows(bench.data, self._rows, measured - len(self._rows))])
+        self._x = torch.from_numpy(bench.preparation.transform(bench.data.take(rows))).to(bench.device)
         self._last = 0.0
 
     def if_due(self, phase: Phase, epoch: int) -> Iterator[PreviewReady]:
@@ -54,7 +58,16 @@ class Preview:
         was_training = network.training
         network.eval()
         with torch.inference_mode():
-            x = network.decode(network.encode(self._x, phase.level), phase.level).cpu().numpy()
+            back = network.decode(network.encode(self._x, phase.level), phase.level)
+            error = float(torch.square(back - self._x).mean())
+            x = back[: len(self._rows)].cpu().numpy()
         network.train(was_training)
         self._last = time.perf_counter()
-        yield PreviewReady(phase, self._rows, phase.level, self._bench.preparation.inverse_transform(x), epoch)
+        shown = self._bench.preparation.inverse_transform(x)
+        yield PreviewReady(phase, self._rows, phase.level, shown, epoch, self._bench.position.step, error)
+
+
+def _further_rows(data: Dataset, rows: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    pool = data.split.validation if len(data.split.validation) else data.split.held_out()
+    further: NDArray[np.int64] = np.random.default_rng(1).permutation(np.setdiff1d(pool, rows))[: max(count, 0)]
+    return further

@@ -88,6 +88,10 @@ def test_a_job_gives_the_model_that_fit_gives(iris: Dataset, workspace: Workspac
     np.testing.assert_array_equal(run.model().encode(iris), model.encode(iris))
     assert [row.epoch for row in run.history()] == [row.epoch for row in snapshot.history]
     assert run.checkpoint() is None
+    trace = run.trace()
+    assert [point.step for point in trace] == sorted(point.step for point in trace)
+    assert {(point.phase, point.level) for point in trace} == {("pretrain", 1), ("pretrain", 2)}
+    assert all(point.error > 0 for point in trace)
 
 
 def test_a_job_without_a_workspace_writes_nothing(iris: Dataset, workspace_folder: Path) -> None:

@@ -342,3 +342,15 @@ def test_progress_grows_to_the_end(blobs: Dataset, monkeypatch: pytest.MonkeyPat
     assert fractions[-1] == pytest.approx(1.0)
     assert all(event.seconds_left >= 0 for event in seen)
     assert seen[-1].seconds_left == pytest.approx(0.0, abs=1e-6)
+
+
+def test_previews_tell_how_far_off_the_input_is(blobs: Dataset) -> None:
+    seen = list(train(blobs, StackConfig(layers=[3, 2], epochs=3)))
+    previews = [event for event in seen if isinstance(event, events.PreviewReady)]
+    model = seen[-1].model  # type: ignore[union-attr]
+    x = model.prepare(blobs.take(blobs.split.validation))
+    assert len(x) <= 128  # so that all of them are measured
+    expected = np.square(model.reconstruct_prepared(x, 2) - x).mean()
+    assert previews[-1].error == pytest.approx(expected, rel=1e-4)
+    assert previews[0].step == 0
+    assert [preview.step for preview in previews] == sorted(preview.step for preview in previews)
