@@ -97,6 +97,14 @@ PAGES: tuple[PagePlace, ...] = (
         "Decide",
     ),
     PagePlace(
+        "12_experiments.py",
+        "experiments",
+        "Experiments",
+        ":material/science:",
+        "Greedy against joint against PCA; with and without pretraining.",
+        "Decide",
+    ),
+    PagePlace(
         "8_export.py",
         "export",
         "Export",
