@@ -55,7 +55,7 @@ def start(data: Dataset, config: StackConfig) -> Experiment:
     """Queue the three runs. Raises SaeError: they could not be written, or too many wait already."""
     from sae_core.jobs import start_job
 
-    workspace = store.workspace()
+    workspace, config = store.workspace(), config.fitted(data.image_shape)
     experiment = create_experiment(workspace, "ways", data, config)
     units = "-".join(str(width) for width in config.units)
     for way, own in ways(config).configs.items():

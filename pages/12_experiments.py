@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from explorer.widgets import contest
+import streamlit as st
+
+from explorer.widgets import contest, label_shares
 from explorer.widgets.frame import begin_page, guarded
+
+WAYS, SHARES = "Greedy, joint, PCA", "With and without pretraining"
 
 session = begin_page(
     "Experiments",
-    intro="One architecture, trained in several ways on the same rows: is it worth learning level by level?",
+    intro="Is it worth learning level by level? One architecture, trained in several ways on the same rows.",
     needs="data",
 )
 data = session.data
 assert data is not None
+shown = st.segmented_control(
+    "Experiment", [WAYS, SHARES], default=WAYS, required=True, key="experiments-tab", label_visibility="collapsed",
+    persist_state="session",
+)  # fmt: skip
 with guarded():
-    contest.show(session, data)
+    (label_shares if shown == SHARES else contest).show(session, data)

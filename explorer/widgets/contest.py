@@ -50,7 +50,7 @@ def show(session: Session, data: Dataset) -> None:
         experiment = _choose(past)
         _buttons(session, data, experiment)
     if experiment is None:
-        _explain(session.config, data)
+        _explain(session.config.fitted(data.image_shape), data)
         return
     first = contests.contestants(experiment)
     _live(session, data, experiment, first)

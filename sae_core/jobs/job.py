@@ -206,7 +206,7 @@ class Job:
 
     def _main(self) -> None:
         try:
-            with known_jobs.turn(self), _training_threads() as threads:
+            with known_jobs.turn(self), training_threads() as threads:
                 self._threads = threads
                 self._drive(threads)
         except SaeError as error:
@@ -389,7 +389,7 @@ def _state_after(error: SaeError) -> JobState:
 
 
 @contextmanager
-def _training_threads() -> Iterator[int]:
+def training_threads() -> Iterator[int]:
     """Leave one core to whoever looks on.
 
     With as many threads as cores, every busy moment of a page makes torch's threads wait for one another: measured,

@@ -13,7 +13,7 @@ from sae_core.data.dataset import Dataset
 from sae_core.jobs import active_jobs
 from sae_core.runs.experiments import experiments
 from tests.pages.conftest import OpenPage, press, seen
-from tests.pages.waiting import settled
+from tests.pages.waiting import control, settled
 
 CONFIG = StackConfig(layers=[4, 2], epochs=2, softmax_epochs=1, fine_tune_epochs=1, batch_size=32)
 Contest = Callable[[Dataset], AppTest]
@@ -104,3 +104,50 @@ def test_stopped_and_gone_on(open_page: OpenPage, table: Dataset) -> None:
     assert any(button.label == "Resume" for button in app.button)
     press(app, "contest-resume")
     assert len(active_jobs()) == 3
+
+
+def shares_tab(app: AppTest) -> AppTest:
+    control(app.segmented_control, "Experiment").set_value("With and without pretraining")
+    return app.run()
+
+
+def test_with_and_without_pretraining(open_page: OpenPage, table: Dataset) -> None:
+    app = shares_tab(open_page("experiments", data=table, config=CONFIG))
+    assert "How many labels does **4-2** need" in seen(app)
+    control(app.slider, "Repeated over seeds").set_value(2)
+    app.run()
+    press(app, "shares-start")
+    app = settled(app)
+    assert not app.exception
+    assert not app.error
+    found = app.dataframe[0].value
+    assert found["Labels"].tolist() == ["1 %", "5 %", "10 %", "100 %"]
+    assert found["Rows"].tolist()[-1] == len(table.split.train)
+    assert all("(2 seeds)" in cell for cell in found["Without pretraining"])
+    assert "of the labels" in seen(app)
+    (kept,) = experiments(store.workspace(), "shares", table.fingerprint)
+    assert len(kept.results) == 4 * 4 * 2
+
+    again = shares_tab(open_page("experiments", data=table, config=CONFIG))
+    assert again.dataframe[0].value.equals(found)
+    press(again, "shares-delete")
+    assert experiments(store.workspace(), "shares") == []
+
+
+def test_stop_keeps_what_is_measured_and_go_on_adds_the_rest(open_page: OpenPage, table: Dataset) -> None:
+    from explorer import label_shares
+
+    app = shares_tab(open_page("experiments", data=table, config=CONFIG.replace(epochs=20)))
+    begun = label_shares.start(table, CONFIG, [0.1, 1.0], 1)
+    label_shares.stop(begun)
+    app = settled(app)
+    assert any(button.label == "Go on" for button in app.button)
+    press(app, "Go on")
+    settled(app)
+    assert len(label_shares.results_of(begun)) == label_shares.wanted(begun) == 8
+
+
+def test_nothing_to_tell_apart(open_page: OpenPage, unlabelled: Dataset) -> None:
+    app = shares_tab(open_page("experiments", data=unlabelled, config=CONFIG))
+    assert "no classes to tell apart" in seen(app)
+    assert not app.exception
