@@ -39,9 +39,7 @@ def test_what_is_done_is_not_done_again(blobs: Dataset) -> None:
 
 def test_the_pretrained_way_is_what_one_training_would_give(blobs: Dataset) -> None:
     pretrained = fit(blobs, CONFIG.replace(softmax_epochs=0, fine_tune_epochs=0))
-    (event,) = [
-        e for e in train(blobs, tuning(CONFIG, 1.0, blobs), network=pretrained.network) if isinstance(e, Finished)
-    ]
+    (event,) = [e for e in train(blobs, tuning(CONFIG, 1.0, blobs), start=pretrained) if isinstance(e, Finished)]
     x = pretrained.prepare(blobs)
     np.testing.assert_array_equal(event.model.encode_prepared(x), pretrained.encode_prepared(x))  # frozen beside it
     assert event.model.is_fine_tuned
