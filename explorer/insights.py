@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from explorer import store, tasks
 from explorer.cache import Cache
 from explorer.tasks import Progress, Task
-from sae_core.analysis import classification, levels, reconstruction
+from sae_core.analysis import classification, fine_tuning, levels, reconstruction
 from sae_core.analysis.projections import LevelMap, MapSettings, Method, level_maps
 from sae_core.analysis.sampling import map_rows, stratified_rows
 from sae_core.data.dataset import Dataset
@@ -40,17 +40,19 @@ def row_errors(run_id: str) -> Task:
     return tasks.submit(("row errors", *store.version(run_id)), compute, text="Reconstructing every row", retry=True)
 
 
-def column_errors(run_id: str) -> Task:
-    """Errors of every column (or pixel) at every level, over held-out rows: a `ColumnErrors`."""
+def column_errors(run_id: str, rows: NDArray[np.int64] | None = None) -> Task:
+    """Errors of every column (or pixel) at every level, over these rows or the held-out ones: a `ColumnErrors`."""
     model, data = store.model(run_id), store.dataset(run_id)
+    pool = data.split.held_out() if rows is None else rows[rows < len(data)]
 
     def compute(progress: Progress) -> reconstruction.ColumnErrors:
         progress(0.1, "Comparing every column")
-        rows = data.split.held_out()
-        rows = rows[stratified_rows(data.class_codes[rows], COLUMN_ROWS)]
-        return reconstruction.column_errors(reconstruction.reconstructions(model, data, rows))
+        sample = pool[stratified_rows(data.class_codes[pool], COLUMN_ROWS)]
+        return reconstruction.column_errors(reconstruction.reconstructions(model, data, sample))
 
-    return tasks.submit(("column errors", *store.version(run_id)), compute, text="Comparing every column", retry=True)
+    which = "" if rows is None else pool.tobytes()
+    key = ("column errors", *store.version(run_id), which)
+    return tasks.submit(key, compute, text="Comparing every column", retry=True)
 
 
 def linear_yardstick(run_id: str) -> Task:
@@ -71,6 +73,16 @@ def classified(run_id: str) -> Task:
         return classification.classify(model, data, report=progress)
 
     return tasks.submit(("classified", *store.version(run_id)), compute, text="Classifying every row", retry=True)
+
+
+def fine_tuning_moves(run_id: str) -> Task:
+    """How far fine-tuning moved every level: a tuple of `Move`."""
+    model, data = store.model(run_id), store.dataset(run_id)
+
+    def compute(progress: Progress) -> tuple[fine_tuning.Move, ...]:
+        return fine_tuning.moves(model, data, report=progress)
+
+    return tasks.submit(("moves", *store.version(run_id)), compute, text="Comparing codes", retry=True)
 
 
 _scales: Cache[tuple[float, ...]] = Cache(16)

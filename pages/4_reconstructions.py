@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from explorer import insights, store
+from explorer.widgets import outliers
 from explorer.widgets import reconstructions as parts
 from explorer.widgets.frame import begin_page, guarded, next_step
 from explorer.widgets.selection import selection_bar
@@ -24,13 +25,23 @@ with guarded():
     errors = result_of(insights.row_errors(run_id), key="row-errors")
     if errors is not None:
         chosen = parts.choose(session, data, errors, model.units)
-        with guarded(), st.container(border=True):
-            parts.show_chosen(model, data, errors, chosen)
-        left, right = st.columns(2, gap="large")
-        with left, guarded():
-            parts.show_levels(run_id, errors, model.units, chosen.pool)
-        with right, guarded():
-            parts.show_columns(run_id, data, chosen.level, model.units)
-        with guarded():
-            parts.show_outliers(session, data, errors, chosen)
+        rows, places, far, found = st.tabs(
+            ["Rows", "Errors by level", "Outliers", "Anomalies"], key="recon-tab", on_change="rerun"
+        )
+        if rows.open:
+            with rows, guarded():
+                parts.show_chosen(session, model, data, errors, chosen)
+        if places.open:
+            with places:
+                left, right = st.columns(2, gap="large")
+                with left, guarded():
+                    parts.show_levels(session, run_id, errors, model.units, chosen.pool)
+                with right, guarded():
+                    parts.show_columns(session, run_id, data, chosen.level, model.units)
+        if far.open:
+            with far, guarded():
+                outliers.show_outliers(session, data, errors, chosen)
+        if found.open:
+            with found, guarded():
+                outliers.show_detection(data, errors, chosen.pool)
         next_step("codes", label="See the codes")

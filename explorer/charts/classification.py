@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from explorer.charts import style
 from explorer.charts.style import BLUE, GREY, ORANGE, apply_style, transparent
 from sae_core.analysis.classification import Accuracy
+from sae_core.analysis.fine_tuning import Move
 
 MAX_NUMBERED = 15  # classes up to which cells hold their number
-MAX_SCORED = 40  # classes of the score chart
+MAX_SCORED = 40  # classes of the score chart; and up to which cells can be pointed at
 
 # Rightly classified rows step back in grey, mistakes glow: they are what one looks for.
 RIGHT = [[0.0, transparent(GREY, 0.06)], [1.0, transparent(GREY, 0.55)]]
@@ -74,13 +75,21 @@ def accuracy_chart(
 
 
 def confusion_chart(
-    matrix: NDArray[np.int64], classes: Sequence[object], *, title: str, top: float | None = None
+    matrix: NDArray[np.int64],
+    classes: Sequence[object],
+    *,
+    title: str,
+    top: float | None = None,
+    chosen: NDArray[np.int64] | None = None,
 ) -> go.Figure:
     """True classes down, predicted classes across; colour is the share of the true class's rows.
 
     Args:
         matrix: (classes, classes) counts.
         top: share of mistakes at which their colour is full, so that two charts can be compared; None: the largest.
+        chosen: (classes, classes) counts of picked out rows; cells that hold any get a frame.
+
+    Every cell carries [true class, predicted class], for `cells`.
     """
     c = len(classes)
     totals = matrix.sum(axis=1, keepdims=True)
@@ -88,14 +97,13 @@ def confusion_chart(
     diagonal = np.eye(c, dtype=bool)
     names = [style.escape(name, 16) for name in classes]
     full = top if top is not None else largest_mistake(matrix)
-    said = [[[names[i], names[j], matrix[i, j], totals[i, 0]] for j in range(c)] for i in range(c)]
     figure = go.Figure()
     for z, scale, most in (
         (np.where(diagonal, shares, np.nan), RIGHT, 1.0),
         (np.where(diagonal, np.nan, shares), WRONG, max(full, 1e-9)),
     ):
-        cells: dict[str, Any] = {"text": np.where(np.isnan(z) | (matrix == 0), "", matrix.astype(str))}
-        cells["texttemplate"] = "%{text}" if c <= MAX_NUMBERED else ""
+        numbered: dict[str, Any] = {"text": np.where(np.isnan(z) | (matrix == 0), "", matrix.astype(str))}
+        numbered["texttemplate"] = "%{text}" if c <= MAX_NUMBERED else ""
         figure.add_heatmap(
             z=z,
             x=list(range(c)),
@@ -106,12 +114,11 @@ def confusion_chart(
             showscale=False,
             xgap=1,
             ygap=1,
-            customdata=said,
-            hoverongaps=False,
-            **cells,
-            hovertemplate="true class <b>%{customdata[0]}</b>, predicted <b>%{customdata[1]}</b><br>"
-            "%{customdata[2]:,} of %{customdata[3]:,} rows (%{z:.1%})<extra></extra>",
+            hoverinfo="skip" if c <= MAX_SCORED else "x+y+z",
+            **numbered,
         )
+    if c <= MAX_SCORED:
+        _add_cells(figure, matrix, totals, names, chosen)
     apply_style(
         figure,
         x_title="predicted class",
@@ -132,6 +139,52 @@ def confusion_chart(
         **ticks,
     )
     return figure
+
+
+def _add_cells(
+    figure: go.Figure,
+    matrix: NDArray[np.int64],
+    totals: NDArray[np.int64],
+    names: Sequence[str],
+    chosen: NDArray[np.int64] | None,
+) -> None:
+    """Invisible marks that speak on hover and can be clicked, as cells cannot, and frames around chosen cells."""
+    c = len(matrix)
+    told = []
+    for i in range(c):
+        for j in range(c):
+            share = matrix[i, j] / max(int(totals[i, 0]), 1)
+            text = f"true class <b>{names[i]}</b>, predicted <b>{names[j]}</b><br>"
+            text += f"{matrix[i, j]:,} of {totals[i, 0]:,} rows ({share:.1%})"
+            if chosen is not None and chosen[i, j]:
+                text += f"<br>{chosen[i, j]:,} of them chosen"
+            told.append([i, j, text])
+    figure.add_scatter(
+        x=[j for _, j, _ in told],
+        y=[i for i, _, _ in told],
+        mode="markers",
+        marker={"size": max(6, min(40, 330 // c)), "opacity": 0, "symbol": "square"},
+        customdata=told,
+        hovertemplate="%{customdata[2]}<br><i>click to choose these rows</i><extra></extra>",
+    )
+    if chosen is not None and chosen.any():
+        x: list[float | None] = []
+        y: list[float | None] = []
+        for i, j in np.argwhere(chosen).tolist():
+            x += [j - 0.48, j + 0.48, j + 0.48, j - 0.48, j - 0.48, None]
+            y += [i - 0.48, i - 0.48, i + 0.48, i + 0.48, i - 0.48, None]
+        line = {"color": style.CHOSEN, "width": 2.5}
+        figure.add_scatter(x=x, y=y, mode="lines", line=line, hoverinfo="skip", name="chosen rows")
+
+
+def cells(event: Any) -> tuple[tuple[int, int], ...]:
+    """(true class, predicted class) of the cells that a selection event caught in a `confusion_chart`."""
+    found = set()
+    for point in ((event or {}).get("selection") or {}).get("points") or []:
+        place = point.get("customdata")
+        if isinstance(place, Sequence) and not isinstance(place, str) and len(place) >= 2:
+            found.add((int(place[0]), int(place[1])))
+    return tuple(sorted(found))
 
 
 def largest_mistake(*matrices: NDArray[np.int64]) -> float:
@@ -190,4 +243,31 @@ def score_chart(before: pd.DataFrame | None, after: pd.DataFrame, score: str, *,
         legend=before is not None,
     )
     figure.update_yaxes(tickvals=places, ticktext=names)
+    return figure
+
+
+def moves_chart(moves: Sequence[Move]) -> go.Figure:
+    """How far fine-tuning moved weights and codes of each level; 0 is not at all."""
+    names = [f"Level {each.level}" for each in moves]
+    figure = go.Figure()
+    for name, values, colour, words in (
+        ("weights", [each.weights for each in moves], BLUE, "change of the weights, share of their norm before"),
+        (
+            "codes (Procrustes)",
+            [each.codes for each in moves],
+            ORANGE,
+            "left of the distance without shift, turn, scale",
+        ),
+        ("codes (1 − CKA)", [1 - each.similarity for each in moves], GREY, "1 − linear centred kernel alignment"),
+    ):
+        figure.add_bar(
+            x=names,
+            y=values,
+            name=name,
+            marker={"color": colour},
+            hovertemplate=f"%{{x}}: %{{y:.3f}}<br>{words}<extra>{name}</extra>",
+        )
+    apply_style(figure, x_title="level", y_title="distance from the frozen stack (0: none)", height=320)
+    figure.update_layout(barmode="group")
+    figure.update_yaxes(rangemode="tozero")
     return figure

@@ -11,17 +11,23 @@ from numpy.typing import NDArray
 
 from explorer import pictures
 from explorer.charts import style
-from explorer.charts.style import BLUE, GREY, VERMILION, apply_style, number, transparent
+from explorer.charts.style import BLUE, CHOSEN, GREY, VERMILION, apply_style, number, transparent
 from sae_core.analysis.levels import LinearYardstick
 from sae_core.analysis.reconstruction import ColumnErrors, RowErrors
 
 ERROR_UNIT = "mean squared error per value (prepared scale)"
 MAX_COLUMNS = 20
 BINS = 60
+MAX_LINES = 40  # chosen rows drawn one by one
 
 
 def level_errors(
-    errors: RowErrors, units: Sequence[int], rows: NDArray[np.bool_], *, pca: Sequence[LinearYardstick] = ()
+    errors: RowErrors,
+    units: Sequence[int],
+    rows: NDArray[np.bool_],
+    *,
+    pca: Sequence[LinearYardstick] = (),
+    chosen: NDArray[np.int64] | None = None,
 ) -> go.Figure:
     """Errors of rows at every level as boxes (quartiles; whiskers from the 5th to the 95th percentile), the mean as a
     line, beside what as many principal components would give back.
@@ -29,6 +35,7 @@ def level_errors(
     Args:
         units: of levels 1 .. L.
         rows: (m,) bool, the rows that count.
+        chosen: positions of picked out rows, drawn as lines of their own (their mean, if there are many).
     """
     levels = list(errors.levels)
     values = errors.values[:, rows]  # (L, rows that count)
@@ -70,9 +77,37 @@ def level_errors(
             hovertemplate="%{y:.4g} with as many principal components<br>"
             "a level below this mark has learned more than PCA can<extra></extra>",
         )
+    if chosen is not None and len(chosen):
+        _add_chosen(figure, names, errors, chosen)
     apply_style(figure, x_title="level the rows were encoded to", y_title=ERROR_UNIT, height=340)
     figure.update_yaxes(rangemode="tozero", title_font={"size": 11})
     return figure
+
+
+def _add_chosen(figure: go.Figure, names: list[str], errors: RowErrors, chosen: NDArray[np.int64]) -> None:
+    of_chosen = errors.values[:, chosen]  # (L, chosen)
+    if len(chosen) <= MAX_LINES:
+        gap = [None]
+        figure.add_scatter(
+            x=[*names, *gap] * len(chosen),
+            y=[value for row in of_chosen.T.tolist() for value in (*row, None)],
+            customdata=[row for row in errors.rows[chosen].tolist() for _ in range(len(names) + 1)],
+            mode="lines+markers" if len(names) > 1 else "markers",
+            name="chosen rows",
+            line={"color": CHOSEN, "width": 1},
+            marker={"size": 4},
+            hovertemplate="row %{customdata:,}: %{y:.4g}<extra>chosen</extra>",
+        )
+        return
+    figure.add_scatter(
+        x=names,
+        y=np.nanmean(of_chosen, axis=1),
+        mode="lines+markers",
+        name=f"mean of {len(chosen):,} chosen rows",
+        line={"color": CHOSEN, "width": 2},
+        marker={"size": 8, "symbol": "square"},
+        hovertemplate="%{y:.4g}<extra>mean of the chosen rows</extra>",
+    )
 
 
 def level_name(level: int, units: int) -> str:
@@ -84,11 +119,20 @@ def level_name(level: int, units: int) -> str:
     return f"Level {level} · {units:,}"
 
 
-def distribution(values: NDArray[np.floating], threshold: float, *, title: str = "") -> go.Figure:
+def distribution(
+    values: NDArray[np.floating],
+    threshold: float,
+    *,
+    title: str = "",
+    chosen: NDArray[np.bool_] | None = None,
+) -> go.Figure:
     """How many rows have which error, those beyond the threshold in another colour.
+
+    Every bar carries the ends of its range, for `ranges`.
 
     Args:
         values: (m,) errors at one level.
+        chosen: (m,) picked out rows, whose distribution is drawn as a line.
     """
     known = values[np.isfinite(values)]
     top = float(known.max()) if len(known) else 1.0
@@ -96,7 +140,7 @@ def distribution(values: NDArray[np.floating], threshold: float, *, title: str =
     counts, _ = np.histogram(known, edges)
     beyond, _ = np.histogram(known[known > threshold], edges)
     centres, width = (edges[:-1] + edges[1:]) / 2, edges[1] - edges[0]
-    ends = np.column_stack([edges[:-1], edges[1:]])
+    ends = np.column_stack([edges[:-1], edges[1:]]).tolist()  # lists: a browser's event gives them back as they are
     figure = go.Figure()
     for name, y, colour in (("usual rows", counts - beyond, BLUE), ("largest errors", beyond, VERMILION)):
         figure.add_bar(
@@ -122,10 +166,30 @@ def distribution(values: NDArray[np.floating], threshold: float, *, title: str =
         font={"size": 11},
         xshift=4,
     )
+    if chosen is not None and chosen.any():
+        picked = np.histogram(values[chosen & np.isfinite(values)], edges)[0]
+        figure.add_scatter(
+            x=centres,
+            y=picked,
+            mode="lines",
+            line={"color": CHOSEN, "width": 2, "shape": "hvh"},
+            name="chosen rows",
+            hovertemplate="%{y:,} chosen rows<extra></extra>",
+        )
     apply_style(figure, x_title=ERROR_UNIT, y_title="rows", height=340, title=style.escape(title) if title else "")
-    figure.update_layout(barmode="stack", bargap=0)
+    figure.update_layout(barmode="stack", bargap=0, dragmode="select", selectdirection="h")
     figure.update_xaxes(title_font={"size": 11})
     return figure
+
+
+def ranges(event: Any) -> tuple[tuple[float, float], ...]:
+    """Ranges of errors (low, high) of the bars that a selection event caught in a `distribution`, each once."""
+    found = set()
+    for point in ((event or {}).get("selection") or {}).get("points") or []:
+        ends = point.get("customdata")
+        if isinstance(ends, Sequence) and not isinstance(ends, str) and len(ends) == 2:
+            found.add((float(ends[0]), float(ends[1])))
+    return tuple(sorted(found))
 
 
 def column_errors(errors: ColumnErrors, level: int) -> go.Figure:

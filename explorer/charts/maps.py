@@ -32,7 +32,7 @@ CHIP: dict[str, Any] = {
 MAP_CONFIG: dict[str, Any] = {
     **style.MAP_CONFIG,
     "scrollZoom": False,
-    "modeBarButtonsToRemove": ["toImage", "autoScale2d", "zoomIn2d", "zoomOut2d"],
+    "modeBarButtonsToRemove": ["autoScale2d", "zoomIn2d", "zoomOut2d"],
 }
 
 

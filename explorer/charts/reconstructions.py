@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,6 +32,7 @@ def picture_grid(
     hover: Sequence[Sequence[str]],
     rows: Sequence[int],
     cell: int = 84,
+    chosen: Collection[int] = (),
 ) -> go.Figure:
     """Pictures in a grid: a line for the originals and for each level, a column for each row of the data.
 
@@ -41,10 +42,11 @@ def picture_grid(
         hover: for each line and column what to say on hover; escaped already.
         rows: (m,) row numbers in the data set, as customdata.
         cell: height of a picture in pixels of the screen, where the page is wide enough.
+        chosen: row numbers that get a frame.
     """
     m = len(column_titles)
     texts = [[rows[column], line[column]] for line in hover for column in range(m)]
-    figure = _sheet(pictures.sheet(strips, shape, gap=_gap(shape)), shape, m, len(strips), texts, cell)
+    figure = _sheet(pictures.sheet(strips, shape, gap=_gap(shape)), shape, m, len(strips), texts, cell, chosen)
     height, width = shape[0] + _gap(shape), shape[1] + _gap(shape)
     figure.update_xaxes(
         visible=True,
@@ -70,11 +72,13 @@ def picture_wall(
     rows: Sequence[int],
     columns: int,
     cell: int = 52,
+    chosen: Collection[int] = (),
 ) -> go.Figure:
     """Pictures of rows, wrapped into lines of `columns`; arguments as of `picture_grid`."""
     lines = max(1, -(-len(strip) // columns))
     texts = [[row, text] for row, text in zip(rows, hover, strict=True)]
-    return _sheet(pictures.montage(strip, shape, columns=columns, gap=_gap(shape)), shape, columns, lines, texts, cell)
+    image = pictures.montage(strip, shape, columns=columns, gap=_gap(shape))
+    return _sheet(image, shape, columns, lines, texts, cell, chosen)
 
 
 def _sheet(
@@ -84,6 +88,7 @@ def _sheet(
     lines: int,
     texts: Sequence[Sequence[object]],
     cell: int,
+    chosen: Collection[int],
 ) -> go.Figure:
     """A sheet of pictures with invisible marks that speak on hover: [row number, text] line by line."""
     height, width = shape[0] + _gap(shape), shape[1] + _gap(shape)
@@ -110,6 +115,9 @@ def _sheet(
         marker={"size": 0.7 * cell, "opacity": 0, "symbol": "square"},
         hovertemplate="%{customdata[1]}<extra></extra>",
     )
+    framed = [i for i, text in enumerate(texts) if text[0] in chosen]
+    if framed:
+        _add_frames(figure, [(width * (i % columns), height * (i // columns)) for i in framed], shape)
     style.apply_style(figure, height=lines * cell + 4, legend=False)
     bare = {"visible": False, "showgrid": False, "fixedrange": True, "constrain": "domain"}
     figure.update_xaxes(range=[0, columns * width], constraintoward="left", **bare)
@@ -118,12 +126,30 @@ def _sheet(
     return figure
 
 
+def _add_frames(figure: go.Figure, corners: Sequence[tuple[float, float]], shape: pictures.ImageShape) -> None:
+    """A frame around each picture whose upper left corner is given, all in one trace."""
+    x: list[float | None] = []
+    y: list[float | None] = []
+    for left, top in corners:
+        right, bottom = left + shape[1], top + shape[0]
+        x += [left, right, right, left, left, None]
+        y += [top, top, bottom, bottom, top, None]
+    line = {"color": style.CHOSEN, "width": 3}
+    figure.add_scatter(x=x, y=y, mode="lines", line=line, hoverinfo="skip", name="chosen rows")
+
+
 def _gap(shape: pictures.ImageShape) -> int:
     return max(1, round(0.06 * max(shape[:2])))
 
 
 def difference_map(
-    original: pd.DataFrame, given_back: pd.DataFrame, scales: Sequence[float], *, rows: Sequence[int], title: str
+    original: pd.DataFrame,
+    given_back: pd.DataFrame,
+    scales: Sequence[float],
+    *,
+    rows: Sequence[int],
+    title: str,
+    chosen: Collection[int] = (),
 ) -> go.Figure:
     """Columns of a table down, chosen rows across: how much larger or smaller each value comes back.
 
@@ -131,6 +157,7 @@ def difference_map(
         original, given_back: m rows in the user's units.
         scales: for each column what counts as one step of colour: its standard deviation; unused for categories.
         rows: (m,) row numbers in the data set.
+        chosen: row numbers that are marked below the map.
     """
     names = [str(name) for name in original.columns]
     z = np.zeros((len(names), len(original)))
@@ -171,7 +198,7 @@ def difference_map(
     )
     figure.update_xaxes(
         tickvals=list(range(len(rows))),
-        ticktext=[f"{row:,}" for row in rows],
+        ticktext=[f"<b>▸{row:,}</b>" if row in chosen else f"{row:,}" for row in rows],
         tickangle=-45 if len(rows) > 8 else 0,
         showgrid=False,
         fixedrange=True,

@@ -26,12 +26,15 @@ SEQUENTIAL = "Viridis"
 GRID = "rgba(128, 138, 150, 0.22)"
 LINE = "rgba(128, 138, 150, 0.55)"
 
-CHART_CONFIG: dict[str, Any] = {"displaylogo": False, "displayModeBar": False, "responsive": True}
+CHOSEN = GREEN  # the rows that were picked out, in charts that are not maps
+
+# A chart's own buttons appear when one points at it: here only the camera.
+CHART_CONFIG: dict[str, Any] = {"displaylogo": False, "responsive": True, "modeBarButtons": [["toImage"]]}
 MAP_CONFIG: dict[str, Any] = {
     "displaylogo": False,
     "responsive": True,
     "scrollZoom": True,
-    "modeBarButtonsToRemove": ["toImage", "autoScale2d"],
+    "modeBarButtonsToRemove": ["autoScale2d"],
 }
 
 _SMALL: dict[str, Any] = {"title": None, "font": {"size": 11}, "traceorder": "normal", "itemwidth": 30}

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 
-from explorer import places, store
+from explorer import store
 from explorer.charts import classification as charts
-from explorer.charts.style import CHART_CONFIG
 from explorer.session import Session
+from explorer.widgets.figures import show_chart
 from explorer.widgets.frame import empty_state
 from explorer.widgets.rows import show_rows
 from explorer.widgets.text import count, literal
@@ -24,6 +25,7 @@ from sae_core.analysis.classification import (
     confusion,
     misclassified,
     most_confused,
+    rows_of_cell,
 )
 from sae_core.data.dataset import Dataset, SplitName
 from sae_core.model.trained import TrainedStack
@@ -102,7 +104,7 @@ def show_accuracies(model: TrainedStack, found: Classification, part: SplitName)
             st.metric(title, f"{shares[place].share:.1%}", gain, help=f"{names[place]}: {right_of}")
     with right:
         figure = charts.accuracy_chart(names, shares, training, part=PARTS[part].split()[0].lower())
-        st.plotly_chart(figure, key="class-accuracy", config=CHART_CONFIG, alt="Accuracy of each classifier")
+        show_chart(figure, key="class-accuracy", alt="Accuracy of each classifier")
     words = f"Best on {PARTS[part].lower()}: **{names[best]}** with {shares[best].share:.1%}."
     if base is not None and found.classifiers[best].level != 0:
         clear = shares[best].low > base.high
@@ -121,7 +123,7 @@ def _headlines(found: Classification, shares: list[Accuracy]) -> dict[str, int]:
     return {title: place for title, place in chosen.items() if place is not None}
 
 
-def show_confusion(model: TrainedStack, found: Classification, part: SplitName) -> None:
+def show_confusion(session: Session, model: TrainedStack, found: Classification, part: SplitName) -> None:
     """Which classes are taken for which, before and after fine-tuning."""
     st.subheader(
         "Confusion",
@@ -132,13 +134,23 @@ def show_confusion(model: TrainedStack, found: Classification, part: SplitName) 
     shown = [by for by in (found.before, found.after) if by is not None]
     matrices = [confusion(found, by.level, part) for by in shown]
     top = charts.largest_mistake(*matrices)
+    chosen = session.selection.mask(int(found.rows.max()) + 1)[found.rows] if len(session.selection) else None
     for column, by, matrix in zip(st.columns(2, gap="large"), shown, matrices, strict=False):
         with column:
             when = "after fine-tuning" if by.level is None else "before fine-tuning" if found.after else "frozen code"
             title = f"{name_of(model, by)}, {when}" if by.level is not None else "fine-tuned stack"
-            figure = charts.confusion_chart(matrix, found.classes, title=title[:1].upper() + title[1:], top=top)
-            key = f"class-confusion-{by.level}"
-            st.plotly_chart(figure, key=key, config=CHART_CONFIG, alt=f"Confusion matrix, {title}")
+            marked = None if chosen is None else confusion(found, by.level, part, among=chosen)
+            figure = charts.confusion_chart(
+                matrix, found.classes, title=title[:1].upper() + title[1:], top=top, chosen=marked
+            )
+            show_chart(
+                figure,
+                key=f"class-confusion-{by.level}",
+                alt=f"Confusion matrix, {title}",
+                selecting=session,
+                rows_of=partial(_rows_of_cells, found, by, part),
+                modes=("points",),
+            )
             mistakes = most_confused(matrix, 3)
             if mistakes:
                 pairs = [
@@ -146,6 +158,12 @@ def show_confusion(model: TrainedStack, found: Classification, part: SplitName) 
                     for i, j, n in mistakes
                 ]
                 st.caption(f"Most often: {'; '.join(pairs)}.")
+
+
+def _rows_of_cells(found: Classification, by: Predictions, part: SplitName, event: object) -> list[int]:
+    """Row numbers of the cells that were clicked."""
+    caught = [rows_of_cell(found, by.level, part, *cell) for cell in charts.cells(event)]
+    return sorted({int(row) for rows in caught for row in rows})
 
 
 def show_scores(found: Classification, part: SplitName) -> None:
@@ -175,7 +193,7 @@ def show_scores(found: Classification, part: SplitName) -> None:
             persist_state="session",
         )
         figure = charts.score_chart(tables[0], tables[1], score or "f1", title="")
-        st.plotly_chart(figure, key="class-scores", config=CHART_CONFIG, alt=f"{SCORES[score or 'f1']} of each class")
+        show_chart(figure, key="class-scores", alt=f"{SCORES[score or 'f1']} of each class")
     with right:
         st.dataframe(score_table(tables[1]), hide_index=True, placeholder="–")
         st.caption("Of the fine-tuned stack." if found.after is not None else "Of the deepest softmax.")
@@ -228,9 +246,10 @@ def show_mistakes(session: Session, model: TrainedStack, data: Dataset, found: C
             predicted=None if predicted < 0 else predicted,
         )
         rows = found.rows[positions]
-        if len(rows) and st.button("Show them on the maps", icon=":material/scatter_plot:"):
-            session.select(rows, "misclassified")
-            st.switch_page(places.page("codes").path, query_params=st.query_params.to_dict())
+        if len(rows):
+            st.button(
+                "Select these rows", icon=":material/select_all:", on_click=session.select, args=(rows, "misclassified")
+            )
     total = int((found.parts == part).sum())
     st.markdown(f"**{count(len(rows), 'row')}** of {total:,} ({len(rows) / max(total, 1):.1%})")
     if len(rows):
@@ -239,4 +258,4 @@ def show_mistakes(session: Session, model: TrainedStack, data: Dataset, found: C
             "Confidence": by.confidence[positions].astype(np.float64).round(3),
             "Of the true class": by.of_truth[positions].astype(np.float64).round(3),
         }
-        show_rows(data, rows, key="mistakes", said=said, columns=16, cell=64)
+        show_rows(data, rows, key="mistakes", said=said, columns=16, cell=64, chosen=session.selection.rows)

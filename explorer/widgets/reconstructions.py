@@ -10,14 +10,14 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from explorer import insights, places
+from explorer import insights
 from explorer.charts import errors as error_charts
 from explorer.charts.errors import level_name
 from explorer.charts.reconstructions import difference_map, picture_grid, value_table
-from explorer.charts.style import CHART_CONFIG, number
 from explorer.session import Session
-from explorer.widgets.rows import hover_texts, labels_of, show_rows
-from explorer.widgets.text import count, literal
+from explorer.widgets.figures import show_chart
+from explorer.widgets.rows import hover_texts, labels_of
+from explorer.widgets.text import literal
 from explorer.widgets.waiting import result_of
 from sae_core.analysis.reconstruction import (
     Choice,
@@ -32,7 +32,6 @@ from sae_core.model.trained import TrainedStack
 
 MAX_VALUE_COLUMNS = 200  # of the table of one row's values; of wider tables those of the difference map
 MAX_MAP_COLUMNS = 30  # of the difference map; of wider tables the columns that differ most
-SHARES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)  # percent of rows that count as largest errors
 CHOICES: dict[str, str] = {
     "random": "Random",
     "worst": "Worst",
@@ -138,21 +137,29 @@ def class_selector(data: Dataset, *, key: str) -> NDArray[np.bool_]:
     return np.ones(len(data), dtype=bool) if code < 0 else data.class_codes == code
 
 
-def show_chosen(model: TrainedStack, data: Dataset, errors: RowErrors, chosen: Chosen) -> None:
+def error_table(data: Dataset, errors: RowErrors, rows: NDArray[np.int64]) -> pd.DataFrame:
+    """Row number, label and the error at every level, to take away."""
+    table: dict[str, object] = {"row": rows}
+    if data.labels is not None:
+        table[f"{data.label_name} (label)"] = data.labels[rows]
+    return pd.DataFrame(table | {f"error at level {level}": errors.at(level)[rows] for level in errors.levels})
+
+
+def show_chosen(session: Session, model: TrainedStack, data: Dataset, errors: RowErrors, chosen: Chosen) -> None:
     """Originals and what each level gives back of them."""
     if not len(chosen.rows):
         st.info("No row fits this choice. Choose another class or part.", icon=":material/info:")
         return
     shown = reconstructions(model, data, chosen.rows)
     if data.image_shape is not None:
-        return _pictures(model, data, errors, shown)
+        return _pictures(session, model, data, errors, shown)
     frames = Reconstructions(
         shown.rows, shown.levels, _frame(data, shown.original), tuple(_frame(data, back) for back in shown.given_back)
     )
-    _table_rows(model, data, frames, chosen.level)
+    _table_rows(session, model, data, frames, chosen.level)
 
 
-def _pictures(model: TrainedStack, data: Dataset, errors: RowErrors, shown: Reconstructions) -> None:
+def _pictures(session: Session, model: TrainedStack, data: Dataset, errors: RowErrors, shown: Reconstructions) -> None:
     assert data.image_shape is not None
     with_difference = st.toggle(
         "Show what is lost",
@@ -182,16 +189,19 @@ def _pictures(model: TrainedStack, data: Dataset, errors: RowErrors, shown: Reco
         rows=shown.rows.tolist(),
         column_titles=labels_of(data, shown.rows) if data.labels is not None else [f"{row:,}" for row in shown.rows],
         cell=int(min(80, max(36, 860 / m))),
+        chosen=frozenset(session.selection.rows),
     )
-    st.plotly_chart(
+    show_chart(
         figure,
         key="recon-pictures",
-        config=CHART_CONFIG,
         alt=f"{m} pictures and what each of {len(shown.levels)} levels gives back of them",
+        numbers=lambda: error_table(data, errors, shown.rows),
+        selecting=session,
+        modes=("points",),
     )
 
 
-def _table_rows(model: TrainedStack, data: Dataset, shown: Reconstructions, level: int) -> None:
+def _table_rows(session: Session, model: TrainedStack, data: Dataset, shown: Reconstructions, level: int) -> None:
     assert isinstance(shown.original, pd.DataFrame)
     back = shown.at(level)
     assert isinstance(back, pd.DataFrame)
@@ -205,9 +215,10 @@ def _table_rows(model: TrainedStack, data: Dataset, shown: Reconstructions, leve
             back.iloc[:, kept],
             scales,
             rows=shown.rows.tolist(),
+            chosen=frozenset(session.selection.rows),
             title=f"Difference of what {level_name(level, model.units[level - 1]).lower()} gives back",
         )
-        st.plotly_chart(figure, key="recon-differences", config=CHART_CONFIG, alt="Differences of rows by column")
+        show_chart(figure, key="recon-differences", alt="Differences of rows by column")
         if len(kept) < shown.original.shape[1]:
             st.caption(f"The {len(kept)} of {shown.original.shape[1]:,} columns that differ most.")
     with right:
@@ -255,7 +266,9 @@ def _most_different(original: pd.DataFrame, back: pd.DataFrame, scales: tuple[fl
     return sorted(np.argsort(-off, kind="stable")[:MAX_MAP_COLUMNS].tolist())
 
 
-def show_levels(run_id: str, errors: RowErrors, units: tuple[int, ...], pool: NDArray[np.bool_]) -> None:
+def show_levels(
+    session: Session, run_id: str, errors: RowErrors, units: tuple[int, ...], pool: NDArray[np.bool_]
+) -> None:
     """Error of every level, beside PCA of equal width."""
     st.subheader(
         "Error per level",
@@ -265,62 +278,29 @@ def show_levels(run_id: str, errors: RowErrors, units: tuple[int, ...], pool: ND
         "its width can keep.",
     )
     pca = result_of(insights.linear_yardstick(run_id), key="yardstick")
-    figure = error_charts.level_errors(errors, units, pool, pca=pca or ())
-    st.plotly_chart(figure, key="recon-levels", config=CHART_CONFIG, alt="Reconstruction error by level")
+    figure = error_charts.level_errors(errors, units, pool, pca=pca or (), chosen=session.selection.array)
+    show_chart(figure, key="recon-levels", alt="Reconstruction error by level")
 
 
-def show_columns(run_id: str, data: Dataset, level: int, units: tuple[int, ...]) -> None:
+def show_columns(session: Session, run_id: str, data: Dataset, level: int, units: tuple[int, ...]) -> None:
     """Which columns or pixels come back badly."""
     st.subheader(
         "Error per pixel" if data.image_shape is not None else "Error per column",
         anchor=False,
         help="Averaged over held-out rows. For columns, 100 % is no better than giving one value back for all rows.",
     )
-    found = result_of(insights.column_errors(run_id), key="columns")
+    of_chosen = len(session.selection) > 0 and st.toggle(
+        "Only the chosen rows",
+        key="recon-columns-chosen",
+        persist_state="session",
+        help="Averaged over the chosen rows instead: see in which places they differ from the others.",
+    )
+    rows = session.selection.array if of_chosen else None
+    found = result_of(insights.column_errors(run_id, rows), key="columns")
     if found is None:
         return
     if data.image_shape is not None:
         figure = error_charts.pixel_errors(found, data.image_shape, units)
     else:
         figure = error_charts.column_errors(found, level)
-    st.plotly_chart(figure, key="recon-columns", config=CHART_CONFIG, alt="Where reconstructions err")
-
-
-def show_outliers(session: Session, data: Dataset, errors: RowErrors, chosen: Chosen) -> None:
-    """Distribution of errors with a movable threshold, and the rows beyond it."""
-    values = errors.at(chosen.level)
-    st.subheader(
-        "Distribution of errors, and the rows at its far end",
-        anchor=False,
-        help="A row that the stack cannot give back is unlike those it learned from: an outlier, an error in the "
-        "data, or a rare case. Move the threshold and look at them.",
-    )
-    share = st.select_slider(
-        "Largest errors, % of rows",
-        SHARES,
-        1.0,
-        key="recon-share",
-        width=320,
-        format_func=lambda share: f"{share:g} %",
-        persist_state="session",
-    )
-    pool = np.flatnonzero(chosen.pool)
-    known = values[pool][np.isfinite(values[pool])]
-    if not len(known):
-        st.info("There is no row to judge here. Choose another class or part.", icon=":material/info:")
-        return
-    threshold = float(np.quantile(known, 1 - share / 100))
-    beyond = pool[values[pool] > threshold]
-    beyond = beyond[np.argsort(-values[beyond], kind="stable")]
-    left, right = st.columns(2, gap="large")
-    with left:
-        figure = error_charts.distribution(values[pool], threshold)
-        st.plotly_chart(figure, key="recon-distribution", config=CHART_CONFIG, alt="Distribution of errors")
-    with right:
-        with st.container(horizontal=True, vertical_alignment="center"):
-            st.markdown(f"**{count(len(beyond), 'row')}** above {number(threshold)}, the largest error first")
-            if len(beyond) and st.button("Show them on the maps", icon=":material/scatter_plot:"):
-                session.select(beyond, "errors")
-                st.switch_page(places.page("codes").path, query_params=st.query_params.to_dict())
-        said = {f"Error at level {level}": errors.at(level)[beyond] for level in errors.levels}
-        show_rows(data, beyond, key="outliers", said=said, columns=10, cell=46)
+    show_chart(figure, key="recon-columns", alt="Where reconstructions err")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from sae_core.data.dataset import Dataset
 
 MAX_PICTURES = 100
 MAX_TABLE_ROWS = 1_000
+MARK = "Chosen"  # column that marks the chosen rows
 MAX_FEATURES = 60  # columns of the data shown beside what is said of a row
 
 Said = Mapping[str, Sequence[Any] | NDArray[Any]]  # name of a fact -> its value for each row
@@ -30,7 +31,7 @@ def show_rows(
     said: Said | None = None,
     columns: int = 12,
     cell: int = 48,
-    height: int = 320,
+    chosen: Collection[int] = (),
 ) -> None:
     """Rows as pictures or in a table.
 
@@ -40,29 +41,38 @@ def show_rows(
         said: further facts of each row.
         columns: pictures in a line.
         cell: height of a picture on the screen, in pixels, where there is width enough.
+        chosen: row numbers that stand out.
     """
     said = said or {}
     if data.image_shape is None:
-        return _table(data, rows, said, key)
+        return _table(data, rows, said, key, chosen)
     look = st.segmented_control(
         "Show as", ["Pictures", "Table"], default="Pictures", required=True, key=f"{key}-look",
         label_visibility="collapsed", persist_state="session",
     )  # fmt: skip
     if look == "Table":
-        return _table(data, rows, said, key)
+        return _table(data, rows, said, key, chosen)
     shown = rows[: columns * max(1, MAX_PICTURES // columns)]  # whole lines
     pixels = np.asarray(data.take(shown), dtype=np.float32)
     facts = {name: list(values)[: len(shown)] for name, values in said.items()}
     figure = picture_wall(
-        pixels, data.image_shape, hover=hover_texts(data, shown, facts), rows=shown.tolist(), columns=columns, cell=cell
+        pixels,
+        data.image_shape,
+        hover=hover_texts(data, shown, facts),
+        rows=shown.tolist(),
+        columns=columns,
+        cell=cell,
+        chosen=frozenset(chosen),
     )
     st.plotly_chart(figure, key=f"{key}-wall", config=style.CHART_CONFIG, alt=f"Pictures of {count(len(shown), 'row')}")
     _left_out(len(rows), len(shown))
 
 
-def _table(data: Dataset, rows: NDArray[np.int64], said: Said, key: str) -> None:
+def _table(data: Dataset, rows: NDArray[np.int64], said: Said, key: str, chosen: Collection[int]) -> None:
     shown = rows[:MAX_TABLE_ROWS]
     table = rows_table(data, shown, {name: list(values)[: len(shown)] for name, values in said.items()})
+    if chosen:
+        table.insert(1, MARK, np.isin(shown, list(chosen)))
     st.dataframe(table, hide_index=True, key=f"{key}-table", placeholder="–")
     _left_out(len(rows), len(shown))
 

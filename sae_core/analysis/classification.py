@@ -174,12 +174,27 @@ def with_interval(right: int, rows: int, z: float = 1.96) -> Accuracy:
     return Accuracy(right, rows, max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half)))
 
 
-def confusion(found: Classification, level: int | None, part: SplitName) -> Codes:
-    """(classes, classes) counts of rows of one part: true class down, predicted class across."""
-    of_part = found.parts == part
+def confusion(
+    found: Classification, level: int | None, part: SplitName, *, among: NDArray[np.bool_] | None = None
+) -> Codes:
+    """(classes, classes) counts of rows of one part: true class down, predicted class across.
+
+    Args:
+        among: (m,) which of `found.rows` are counted; None: all of them.
+    """
+    of_part = (found.parts == part) & (True if among is None else among)
     c = len(found.classes)
     pairs = found.truth[of_part] * c + found.by(level).predicted[of_part]
     return np.bincount(pairs, minlength=c * c).reshape(c, c).astype(np.int64)
+
+
+def rows_of_cell(
+    found: Classification, level: int | None, part: SplitName, truth: int, predicted: int
+) -> NDArray[np.int64]:
+    """Row numbers of one cell of `confusion`."""
+    inside = (found.parts == part) & (found.truth == truth) & (found.by(level).predicted == predicted)
+    rows: NDArray[np.int64] = found.rows[inside]
+    return rows
 
 
 def class_scores(found: Classification, level: int | None, part: SplitName) -> pd.DataFrame:

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import pytest
 
-from explorer.charts.classification import accuracy_chart, confusion_chart, largest_mistake, score_chart
+from explorer.charts.classification import (
+    accuracy_chart,
+    cells,
+    confusion_chart,
+    largest_mistake,
+    moves_chart,
+    score_chart,
+)
 from sae_core.analysis.classification import with_interval
+from sae_core.analysis.fine_tuning import Move
 
 NASTY = "<script>alert(1)</script>"
 
@@ -24,13 +33,30 @@ def test_accuracies_with_their_intervals() -> None:
 
 def test_confusion_parts_right_from_wrong() -> None:
     matrix = np.array([[8, 2], [0, 10]])
-    right, wrong = confusion_chart(matrix, ["a", "b"], title="x").data
+    right, wrong, marks = confusion_chart(matrix, ["a", "b"], title="x").data
     assert right.z[0][0] == 0.8
     assert np.isnan(right.z[0][1])
     assert wrong.z[0][1] == 0.2
     assert np.isnan(wrong.z[1][1])
     assert [str(text) for text in wrong.text[0]] == ["", "2"]
-    assert list(wrong.customdata[0][1]) == ["a", "b", 2, 10]
+    assert marks.customdata[1][:2] == [0, 1]
+    assert "2 of 10 rows (20.0%)" in marks.customdata[1][2]
+
+
+def test_cells_with_chosen_rows_get_a_frame_and_clicked_ones_are_told() -> None:
+    matrix = np.array([[8, 2], [0, 10]])
+    frames = confusion_chart(matrix, ["a", "b"], title="", chosen=np.array([[0, 1], [0, 0]])).data[-1]
+    assert (min(frames.x[:5]), max(frames.x[:5])) == (0.52, 1.48)
+    assert frames.y[0] == -0.48
+    assert len(frames.x) == 6  # one cell
+    event = {"selection": {"points": [{"customdata": [0, 1, "text"]}, {"customdata": [0, 1, "text"]}, {}]}}
+    assert cells(event) == ((0, 1),)
+    assert cells(None) == cells({"selection": {"points": []}}) == ()
+
+
+def test_moves_of_every_level() -> None:
+    figure = moves_chart([Move(1, 0.5, 0.2, 0.9), Move(2, 0.1, 0.0, 1.0)])
+    assert [list(bar.y) for bar in figure.data] == [[0.5, 0.1], [0.2, 0.0], [pytest.approx(0.1), 0.0]]
 
 
 def test_two_confusions_share_their_scale() -> None:
