@@ -23,6 +23,7 @@ from sae_core.analysis import classification, fine_tuning, levels, reconstructio
 from sae_core.analysis.projections import LevelMap, MapSettings, Method, level_maps
 from sae_core.analysis.sampling import map_rows, stratified_rows
 from sae_core.data.dataset import Dataset
+from sae_core.limits import MAX_MAP_ROWS
 
 if TYPE_CHECKING:
     from sae_core.model.trained import TrainedStack
@@ -75,6 +76,18 @@ def classified(run_id: str) -> Task:
     return tasks.submit(("classified", *store.version(run_id)), compute, text="Classifying every row", retry=True)
 
 
+def unit_activity(run_id: str, level: int, unit: int, *, fine_tuned: bool = False) -> Task:
+    """Activity of one unit of a code for every row: (n,) float32."""
+
+    def compute(progress: Progress) -> NDArray[np.float32]:
+        progress(0.1, "Encoding every row")
+        activity: NDArray[np.float32] = store.codes(run_id, level, fine_tuned=fine_tuned)[:, unit].copy()
+        return activity
+
+    key = ("unit", *store.version(run_id), level, unit, fine_tuned)
+    return tasks.submit(key, compute, text="Encoding every row", retry=True)
+
+
 def fine_tuning_moves(run_id: str) -> Task:
     """How far fine-tuning moved every level: a tuple of `Move`."""
     model, data = store.model(run_id), store.dataset(run_id)
@@ -118,6 +131,7 @@ class Atlas:
         settings: of the maps drawn by UMAP.
         fine_tuned: whether the codes are those after fine-tuning.
         rows: (m,) row numbers on every map.
+        number: of this atlas among all, for keys.
     """
 
     model: TrainedStack
@@ -125,7 +139,7 @@ class Atlas:
     settings: MapSettings
     fine_tuned: bool
     rows: NDArray[np.int64]
-    _number: int = field(default_factory=itertools.count().__next__)
+    number: int = field(default_factory=itertools.count().__next__)
     _maps: dict[tuple[Method, int], LevelMap] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -146,23 +160,24 @@ class Atlas:
     def draw(self, method: Method) -> Task:
         """Draw the maps in the background, from the input upwards."""
         # A forgotten atlas comes back empty and must not meet its finished task: hence the number.
-        return tasks.submit(("maps", self._number, method), lambda progress: self._draw(method, progress), text="Maps")
+        return tasks.submit(("maps", self.number, method), lambda progress: self._draw(method, progress), text="Maps")
 
     def stop(self, method: Method) -> None:
         """Cancel a drawing; the maps that are ready stay."""
-        tasks.cancel(("maps", self._number, method))
+        tasks.cancel(("maps", self.number, method))
 
     def _draw(self, method: Method, progress: Progress) -> None:
         if self.is_complete(method):
             return
-        codes = self._codes()
+        codes = self.codes()
         wanted = {level: lambda: next(codes) for level in range(self.model.n_levels + 1)}  # asked for in this order
         settings = dataclasses.replace(self.settings, method=method)
         for drawn in level_maps(wanted, self.rows, settings, report=progress):
             with self._lock:
                 self._maps[method, drawn.level] = drawn
 
-    def _codes(self) -> Iterator[NDArray[np.float32]]:
+    def codes(self) -> Iterator[NDArray[np.float32]]:
+        """Codes of the rows of the maps, from the prepared input upwards."""
         code = self.model.prepare(self.data.take(self.rows))
         yield code
         for level in range(1, self.model.n_levels + 1):
@@ -173,12 +188,16 @@ class Atlas:
 _atlases: Cache[Atlas] = Cache(12)
 
 
-def atlas(run_id: str, settings: MapSettings, *, fine_tuned: bool = False) -> Atlas:
-    """The maps of a run with these settings (whatever their method), found again by every session."""
+def atlas(run_id: str, settings: MapSettings, *, fine_tuned: bool = False, limit: int = MAX_MAP_ROWS) -> Atlas:
+    """The maps of a run with these settings (whatever their method), found again by every session.
+
+    Args:
+        limit: rows on the maps; of more, a stratified sample is drawn.
+    """
     model, data = store.model(run_id), store.dataset(run_id)
     settings = dataclasses.replace(settings, method="umap")
 
     def begin() -> Atlas:
-        return Atlas(model, data, settings, fine_tuned, map_rows(data, seed=settings.seed))
+        return Atlas(model, data, settings, fine_tuned, map_rows(data, limit=limit, seed=settings.seed))
 
-    return _atlases.get((*store.version(run_id), settings, fine_tuned), begin)
+    return _atlases.get((*store.version(run_id), settings, fine_tuned, limit), begin)

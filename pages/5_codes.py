@@ -1,4 +1,4 @@
-"""Codes: maps of the input and of every level, side by side."""
+"""Codes: maps of the input and of every level, side by side or as one that moves."""
 
 from __future__ import annotations
 
@@ -9,12 +9,16 @@ from explorer.insights import Atlas
 from explorer.session import Session
 from explorer.widgets import codes as parts
 from explorer.widgets.frame import begin_page, guarded, next_step
+from explorer.widgets.map_settings import colour_selector, colouring_of, map_settings
+from explorer.widgets.place import place_menu
 from explorer.widgets.selection import selection_bar
 from sae_core.analysis.projections import LevelMap, Method
 
+VIEWS = {"beside": "Side by side", "travel": "Animated"}
+
 
 @st.fragment
-def maps(session: Session, run_id: str, found: Atlas, drawn: list[LevelMap], method: Method) -> None:
+def maps(session: Session, run_id: str, found: Atlas, drawn: list[LevelMap], method: Method, travel: bool) -> None:
     """Colours and selections change without the rest of the page."""
     with guarded():
         selection_bar(session, found.data)
@@ -22,10 +26,22 @@ def maps(session: Session, run_id: str, found: Atlas, drawn: list[LevelMap], met
         with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
             left, right = st.container(width=270), st.container(width="stretch")
         with left:
-            option = parts.colour_selector(found.data, found.model.n_levels)
+            option = colour_selector(found.data, found.model)
         with right:
-            colouring = parts.colouring_of(run_id, found.data, option)
+            colouring = colouring_of(run_id, found.data, option, fine_tuned=found.fine_tuned)
             parts.show_legend(colouring)
+        if travel:
+            parts.show_travel(session, found, drawn, colouring, method)
+            return
+        with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+            if found.data.image_shape is not None:
+                st.toggle(
+                    "Pictures on the maps",
+                    key="codes-pictures",
+                    persist_state="session",
+                    help="Some rows as small pictures, spread over each map.",
+                )
+            place_menu(session, found)
         parts.show_maps(session, found, drawn, colouring, method)
 
 
@@ -37,13 +53,25 @@ session = begin_page(
 run_id = session.run_id
 assert run_id is not None
 with guarded():
-    model = store.model(run_id)
+    data, model = store.dataset(run_id), store.model(run_id)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        settings, fine_tuned = parts.map_settings(model)
-        levels = parts.level_selector(model)
-    found = insights.atlas(run_id, settings, fine_tuned=fine_tuned)
-    st.caption(parts.sample_note(found))
+        settings, fine_tuned, limit = map_settings(model, data)
+        view = st.segmented_control(
+            "View",
+            list(VIEWS),
+            default="beside",
+            required=True,
+            key="codes-view",
+            format_func=lambda name: VIEWS[name],
+            persist_state="session",
+            help="Side by side: a map for each level, in which rows can be chosen. Animated: one map in which points "
+            "travel from level to level.",
+        )
+        travel = view == "travel"
+        levels = list(range(model.n_levels + 1)) if travel else parts.level_selector(model)
+    found = insights.atlas(run_id, settings, fine_tuned=fine_tuned, limit=limit)
+    st.caption(parts.sample_note(found, settings.method))
     drawn = parts.draw(session, found, settings.method, levels)
     if drawn:
-        maps(session, run_id, found, drawn, settings.method)
+        maps(session, run_id, found, drawn, settings.method, travel)
     next_step("classification" if model.is_classifier else "export", label="Go on")

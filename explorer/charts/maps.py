@@ -12,13 +12,15 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from explorer.charts import style
-from sae_core.analysis.projections import LevelMap
+from sae_core.analysis.projections import LevelMap, Method
 
 MAX_TRACES = 40  # classes drawn as traces of their own; beyond, colours could not be told apart anyway
 MAX_NAMED = 12  # classes whose name stands on the map
 MAX_LEGEND = 24
 MAX_GROUPS = 11  # values of a column that get a colour; rarer ones are "other"
 MUTED = 0.13  # opacity of what is not chosen
+
+NAMES: dict[Method, str] = {"pca": "PCA", "umap": "UMAP", "aligned": "UMAP", "tsne": "t-SNE"}
 
 # Names on the points: a light chip with dark text, legible on any colours and in both themes.
 CHIP: dict[str, Any] = {
@@ -46,6 +48,7 @@ class Colouring:
         groups: (n,) group of each row of the data set, -1 for none.
         amounts: (n,) float64 for a continuous colouring, NaN where missing; None: the groups are coloured.
         low, high: ends of the colour scale.
+        own_colours: of the groups, where they mean something by themselves.
     """
 
     title: str
@@ -54,16 +57,19 @@ class Colouring:
     amounts: NDArray[np.float64] | None = None
     low: float = 0.0
     high: float = 1.0
+    own_colours: tuple[str, ...] = ()
 
     @property
     def colours(self) -> list[str]:
         """One for each group."""
-        return style.colours(len(self.names))
+        return list(self.own_colours) or style.colours(len(self.names))
 
 
-def by_group(title: str, names: Sequence[object], groups: NDArray[np.int64]) -> Colouring:
-    """Coloured by class, part of the split, or another group."""
-    return Colouring(title, tuple(str(name) for name in names), groups)
+def by_group(
+    title: str, names: Sequence[object], groups: NDArray[np.int64], *, colours: tuple[str, ...] = ()
+) -> Colouring:
+    """Coloured by class, part of the split, or another group; the palette's colours unless others are given."""
+    return Colouring(title, tuple(str(name) for name in names), groups, own_colours=colours)
 
 
 def by_amount(
@@ -122,7 +128,7 @@ def map_figure(
         path = "M" + "L".join(f"{a:.4g},{b:.4g}" for a, b in zip(x, y, strict=True)) + "Z"
         figure.add_shape(type="path", path=path, line={"color": style.LINE, "width": 1.5, "dash": "dot"})
     style.apply_style(figure, title=style.escape(title), height=height, legend=False, revision=f"map {drawn.method}")
-    name = "UMAP" if drawn.method == "umap" else "PCA"
+    name = NAMES[drawn.method]
     share = f", {drawn.share:.0%} of the variance" if drawn.share == drawn.share else ""
     hidden = {"showticklabels": False, "showgrid": False, "title_font": {"size": 11}, "title_standoff": 2}
     (left, right), (bottom, top) = (_range(drawn.points[:, i]) for i in (0, 1))  # fixed: choosing rows moves nothing

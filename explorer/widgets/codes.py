@@ -2,84 +2,43 @@
 
 from __future__ import annotations
 
-from typing import cast
+from functools import partial
 
 import numpy as np
 import pandas as pd
 import streamlit as st
+from numpy.typing import NDArray
 
-from explorer import insights
+from explorer import pictures, placing
+from explorer.cache import Cache
+from explorer.charts import animation, map_layers, style
 from explorer.charts import maps as charts
-from explorer.charts import style
 from explorer.charts.maps import Colouring
 from explorer.insights import Atlas
+from explorer.placing import NewRows
 from explorer.session import Session
 from explorer.tasks import Task, TaskState
+from explorer.widgets import place
+from explorer.widgets.figures import show_chart
+from explorer.widgets.map_settings import METHODS
 from explorer.widgets.rows import show_rows
-from explorer.widgets.selection import selectable_chart, shapes_of
-from explorer.widgets.text import count, literal, sentence
+from explorer.widgets.selection import shapes_of
+from explorer.widgets.text import count, sentence
 from explorer.widgets.waiting import AT_ONCE, POLL_SECONDS, result_of
-from sae_core.analysis.projections import LevelMap, MapSettings, Method
+from sae_core.analysis.placing import spread_rows, squares
+from sae_core.analysis.projections import LevelMap, Method
+from sae_core.analysis.sampling import stratified_rows
 from sae_core.analysis.selection import as_rows
 from sae_core.data.dataset import Dataset
 from sae_core.model.trained import TrainedStack
 
 MAX_MAPS = 4  # a browser grants only a handful of WebGL contexts
-MAX_COLUMNS = 200  # of a table that can be chosen as colours
+MAX_PICTURES = 48  # on one map
 MAP_HEIGHT = 350
 MAPS_WIDTH = 740  # of two maps beside each other
+TRAVEL_CONFIG = {**style.MAP_CONFIG, "scrollZoom": False, "modeBarButtonsToRemove": ["select2d", "lasso2d"]}
 
-
-def map_settings(model: TrainedStack) -> tuple[MapSettings, bool]:
-    """How the maps are drawn, and whether of the codes after fine-tuning."""
-    method = st.segmented_control(
-        "Map",
-        ["umap", "pca"],
-        default="umap",
-        required=True,
-        key="codes-method",
-        format_func=lambda name: str(name).upper(),
-        persist_state="session",
-        help="PCA shows the plane of largest variance, at once. UMAP keeps neighbours together; it takes some seconds, "
-        "and PCA stands in for it until then. Distances between far groups mean little in a UMAP.",
-    )
-    fine_tuned = False
-    if model.is_fine_tuned:
-        fine_tuned = (
-            st.segmented_control(
-                "Codes",
-                ["Pretrained", "Fine-tuned"],
-                default="Pretrained",
-                required=True,
-                key="codes-tuned",
-                persist_state="session",
-                help="As pretraining left them, without labels; or after fine-tuning with labels.",
-            )
-            == "Fine-tuned"
-        )
-    with st.popover("UMAP settings", icon=":material/tune:", disabled=method == "pca"):
-        neighbours = st.slider(
-            "Neighbours",
-            5,
-            100,
-            15,
-            key="codes-neighbours",
-            persist_state="session",
-            help="Rows that count as a row's neighbourhood: few show fine detail, many the large shape.",
-        )
-        distance = st.slider(
-            "Smallest distance",
-            0.0,
-            1.0,
-            0.1,
-            0.05,
-            key="codes-distance",
-            persist_state="session",
-            help="How closely points may lie: small packs groups tightly.",
-        )
-        seed = st.number_input("Seed", 0, 2**31 - 1, 0, key="codes-seed", persist_state="session")
-    settings = MapSettings(cast(Method, method), int(neighbours), float(distance), seed=int(seed))
-    return settings, fine_tuned
+_thumbnails: Cache[str] = Cache(4_000)
 
 
 def level_selector(model: TrainedStack) -> list[int]:
@@ -100,82 +59,38 @@ def level_selector(model: TrainedStack) -> list[int]:
     return sorted(chosen) or default
 
 
-def colour_selector(data: Dataset, n_levels: int) -> str:
-    """What the colours mean: class, error, part of the split, or a column. For `colouring_of`."""
-    options = ["class"] if data.labels is not None and data.classes else []
-    options += ["part", *(f"error {level}" for level in range(n_levels, 0, -1))]
-    if isinstance(data.features, pd.DataFrame):
-        options += [f"column {i}" for i in range(min(data.n_features, MAX_COLUMNS))]
-
-    def words(option: str) -> str:
-        kind, _, rest = option.partition(" ")
-        if kind == "class":
-            return f"Class ({literal(data.label_name, 30)})"
-        if kind == "error":
-            return f"Reconstruction error at level {rest}"
-        return "Part of the split" if kind == "part" else f"Column: {literal(data.feature_names[int(rest)], 40)}"
-
-    chosen = st.selectbox(
-        "Colour",
-        options,
-        key=f"codes-colour-{data.fingerprint[:12]}-{n_levels}",
-        format_func=words,
-        persist_state="session",
-    )
-    return chosen or options[0]
-
-
-def colouring_of(run_id: str, data: Dataset, option: str) -> Colouring:
-    """The colouring that an option of `colour_selector` stands for; by class while errors are being computed."""
-    kind, _, rest = option.partition(" ")
-    names: tuple[object, ...] = data.classes or ("row",)
-    groups = data.class_codes if data.classes else np.zeros(len(data), dtype=np.int64)
-    if kind == "error":
-        errors = result_of(insights.row_errors(run_id), key="codes-errors")
-        if errors is not None:
-            amounts = errors.at(int(rest))
-            return charts.by_amount(f"mean squared error per value, level {rest}", amounts, names, groups)
-    if kind == "column" and isinstance(data.features, pd.DataFrame):
-        return charts.by_column(data.features.iloc[:, int(rest)], names, groups)
-    if kind == "part":
-        parts = data.split.part_of_each_row()
-        order = ("train", "validation", "test")
-        return charts.by_group("part of the split", order, np.select([parts == name for name in order], [0, 1, 2], -1))
-    return charts.by_group(data.label_name, names, groups)
-
-
 def draw(session: Session, found: Atlas, method: Method, levels: list[int]) -> list[LevelMap]:
-    """The maps as they are now; PCA at once, UMAP as it gets ready, with progress shown here until then.
+    """The maps as they are now; PCA at once, the others as they get ready, with progress shown here until then.
 
     What the page was drawing before, under other settings, is stopped.
     """
     kept = session.page("codes")
-    before, kept["atlas"] = kept.get("atlas", found), found
-    if before is not found or method == "pca":
-        before.stop("umap")
+    before, kept["drawing"] = kept.get("drawing", (found, method)), (found, method)
+    if before != (found, method) and before[1] != "pca":
+        before[0].stop(before[1])
     first = found.draw("pca")
     first.join(AT_ONCE)
-    following = found.draw("umap") if method == "umap" else first
+    following = found.draw(method) if method != "pca" else first
     for task in dict.fromkeys((first, following)):
         if task.snapshot().state is TaskState.FAILED:
             st.error(sentence(task.snapshot().error), icon=":material/error:")
     if not following.snapshot().state.is_over:
-        _progress(found, first, following)
+        _progress(found, method, first, following)
     drawn = [found.best(level, method) for level in levels]
     return [each for each in drawn if each is not None]
 
 
-def _progress(found: Atlas, first: Task, following: Task) -> None:
-    shown = (found.ready("pca"), found.ready("umap"))
+def _progress(found: Atlas, method: Method, first: Task, following: Task) -> None:
+    shown = (found.ready("pca"), found.ready(method))
 
     @st.fragment(run_every=POLL_SECONDS)
     def bar() -> None:
         now = following.snapshot()
-        if now.state.is_over or (found.ready("pca"), found.ready("umap")) != shown:
+        if now.state.is_over or (found.ready("pca"), found.ready(method)) != shown:
             st.rerun()
         text = "Maps are waiting for their turn" if now.state is TaskState.QUEUED else now.text
         if first is not following:
-            text = f"UMAP: {found.ready('umap')} of {found.model.n_levels + 1} maps ready. {text}"
+            text = f"{METHODS[method]}: {found.ready(method)} of {found.model.n_levels + 1} maps ready. {text}"
         st.progress(now.fraction or 0.0, text=text)
 
     bar()
@@ -190,6 +105,7 @@ def show_legend(colouring: Colouring) -> None:
 
 def show_maps(session: Session, found: Atlas, drawn: list[LevelMap], colouring: Colouring, method: Method) -> None:
     """Maps side by side, and the chosen rows beside them."""
+    new = place.rows_to_place(session, found)
     # Side by side on a wide page; on a narrow one the chosen rows go below the maps.
     with st.container(horizontal=True, gap="small"):
         left = st.container(width=MAPS_WIDTH)
@@ -199,21 +115,89 @@ def show_maps(session: Session, found: Atlas, drawn: list[LevelMap], colouring: 
             for column, each in zip(st.columns(2, gap="small"), drawn[start : start + 2], strict=False):
                 with column, st.container(border=True):
                     key = f"map-{found.model.n_levels}-{each.level}"
-                    _one_map(session, found, method, each, colouring, key)
+                    _one_map(session, found, method, each, colouring, key, new)
     with right:
         selection_panel(session, found)
 
 
-def _one_map(session: Session, found: Atlas, method: Method, drawn: LevelMap, colouring: Colouring, key: str) -> None:
+def _one_map(
+    session: Session, found: Atlas, method: Method, drawn: LevelMap, colouring: Colouring, key: str, new: NewRows | None
+) -> None:
     title = map_title(found, drawn, method)
     chosen = session.selection.mask(int(drawn.rows.max()) + 1)[drawn.rows] if session.selection.rows else None
-    space = f"{drawn.method} {found.settings} {found.fine_tuned}"
+    space = f"{drawn.method} {found.settings} {found.fine_tuned} {len(found.rows)}"
     outline = shapes_of(session, key, space)
     figure = charts.map_figure(drawn, colouring, title=title, chosen=chosen, outline=outline, height=MAP_HEIGHT)
+    if st.session_state.get("codes-pictures") and found.data.image_shape is not None:
+        picked = spread_rows(drawn.points, MAX_PICTURES)
+        side = 0.9 * float(np.ptp(drawn.points, axis=0).max()) / squares(MAX_PICTURES)
+        sources = pictures_of(found.data, drawn.rows[picked])
+        map_layers.add_pictures(figure, drawn.points[picked], sources, side)
+    if new is not None:
+        placed = result_of(placing.placing(found, method, new), key=f"placing-{drawn.level}")
+        if placed is not None and drawn.level in placed:
+            map_layers.add_placed(figure, placed[drawn.level], new.texts)
     alt = f"Map of {len(drawn.rows):,} rows: {title}"
-    selectable_chart(session, figure, key=key, config=charts.MAP_CONFIG, alt=alt, space=space)
+    show_chart(
+        figure,
+        key=key,
+        alt=alt,
+        name=f"map of {'the input' if drawn.level == 0 else f'level {drawn.level}'}",
+        numbers=lambda: map_table(found.data, drawn),
+        selecting=session,
+        config=charts.MAP_CONFIG,
+        space=space,
+    )
     if drawn.note:
         st.caption(sentence(drawn.note))
+
+
+def map_table(data: Dataset, drawn: LevelMap) -> pd.DataFrame:
+    """Where every row lies on a map, to take away."""
+    table: dict[str, object] = {"row": drawn.rows}
+    if data.labels is not None:
+        table[f"{data.label_name} (label)"] = data.labels[drawn.rows]
+    return pd.DataFrame(table | {"x": drawn.points[:, 0], "y": drawn.points[:, 1]})
+
+
+def pictures_of(data: Dataset, rows: NDArray[np.int64]) -> list[str]:
+    """A data URI of each row's picture, made once."""
+    assert data.image_shape is not None
+    shape = data.image_shape
+
+    def one(row: int) -> str:
+        return pictures.thumbnails(np.asarray(data.take([row]), dtype=np.float32), shape, side=1)[0]
+
+    return [_thumbnails.get((data.fingerprint, row), partial(one, row)) for row in rows.tolist()]
+
+
+def show_travel(session: Session, found: Atlas, drawn: list[LevelMap], colouring: Colouring, method: Method) -> None:
+    """One map in which points travel from level to level."""
+    if len({each.level for each in drawn}) <= found.model.n_levels:
+        st.info("The animation begins when the map of every level is there.", icon=":material/hourglass_empty:")
+        return
+    rows = found.rows
+    positions = stratified_rows(found.data.class_codes[rows], animation.MAX_POINTS)
+    chosen = np.flatnonzero(session.selection.mask(len(found.data))[rows]) if len(session.selection) else None
+    if chosen is not None:
+        positions = np.union1d(positions, chosen[: animation.MAX_POINTS])
+    figure = animation.travel_figure(
+        drawn,
+        [map_title(found, each, method) for each in drawn],
+        colouring,
+        positions,
+        chosen=None if chosen is None else np.isin(positions, chosen),
+    )
+    show_chart(
+        figure,
+        key=f"travel-{found.model.n_levels}",
+        alt=f"{len(positions):,} rows travelling from the input to level {found.model.n_levels}",
+        name="maps of all levels",
+        numbers=lambda: pd.concat([map_table(found.data, each).assign(level=each.level) for each in drawn]),
+        config=TRAVEL_CONFIG,
+    )
+    if len(positions) < len(rows):
+        st.caption(f"{len(positions):,} of the {len(rows):,} rows of the maps move here.")
 
 
 def map_title(found: Atlas, drawn: LevelMap, method: Method) -> str:
@@ -237,14 +221,20 @@ def selection_panel(session: Session, found: Atlas) -> None:
             return
         off_map = int((~np.isin(rows, found.rows)).sum())
         if off_map:
-            st.caption(f"{count(off_map, 'row')} of them not on the maps, which show a sample.")
+            st.caption(f"{count(off_map, 'row')} of them not on the maps, which show a sample: see “Place rows”.")
         show_rows(data, rows, key="chosen", columns=6, cell=40)
 
 
-def sample_note(found: Atlas) -> str:
+def sample_note(found: Atlas, method: Method) -> str:
     """What the maps show, in one line."""
     n, m = len(found.data), len(found.rows)
     shown = (
         f"All {count(n, 'row')}" if m == n else f"{m:,} of {n:,} rows, a sample in which every class keeps its share"
     )
-    return style.joined([shown, "each map starts from the one below it, so groups stay where they were"])
+    together = {
+        "aligned": "all levels are laid out together, so groups stay where they were",
+        "pca": "each map is turned onto the one below it",
+    }
+    return style.joined(
+        [shown, together.get(method, "each map starts from the one below it, so groups stay where they were")]
+    )

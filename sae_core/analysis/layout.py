@@ -50,10 +50,7 @@ def fuzzy_graph(neighbours: Neighbours) -> Graph:
         neighbours: of every row, without the row itself.
     """
     n, k = neighbours.indices.shape
-    distances = neighbours.distances
-    width, nearest = _kernel(distances)
-    with np.errstate(over="ignore"):
-        strength = np.exp(-np.maximum(distances - nearest[:, None], 0.0) / width[:, None])  # (n, k)
+    strength = membership(neighbours)
     heads = np.repeat(np.arange(n), k)
     one_way = (
         lazy.package("scipy.sparse")
@@ -71,6 +68,13 @@ def fuzzy_graph(neighbours: Neighbours) -> Graph:
         both.col[kept][order].astype(np.int32),
         both.data[kept][order].astype(np.float32),
     )
+
+
+def membership(neighbours: Neighbours) -> NDArray[np.float64]:
+    """(n, k) how surely each neighbour belongs to a row's neighbourhood, 0..1; the nearest does for certain."""
+    width, nearest = _kernel(neighbours.distances)
+    with np.errstate(over="ignore"):
+        return np.exp(-np.maximum(neighbours.distances - nearest[:, None], 0.0) / width[:, None])
 
 
 def _kernel(distances: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

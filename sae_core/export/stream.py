@@ -9,6 +9,7 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from sae_core.data.dataset import Column, Dataset
 from sae_core.errors import DataError, UnreadableFileError
@@ -83,6 +84,30 @@ def encode_file(
         if not done:
             raise DataError(f"{source.name} has no rows, so there is nothing to encode. Give a file with rows.")
     return Encoded(done, level, model.width(level), rows.notes())
+
+
+def read_rows(
+    model: TrainedStack, source: str | Path, *, limit: int, progress: Progress | None = None
+) -> NDArray[np.float32]:
+    """The first rows of a file in the prepared scale of a model: (at most limit, n_inputs).
+
+    Args:
+        source: what the model takes: a table (any length), pictures (ZIP, folder) or arrays.
+
+    Raises:
+        DataError: the file cannot be used, or has no rows. ShapeError: it lacks columns or pixels.
+    """
+    source = Path(source)
+    is_table = model.preparation.kind == "table"
+    rows = _table(model, source, (), progress) if is_table else _others(model, source, (), progress)
+    found: list[NDArray[np.float32]] = []
+    for raw, _ in rows.pieces():
+        found.append(model.prepare(raw)[: limit - sum(map(len, found))])
+        if sum(map(len, found)) >= limit:
+            break
+    if not sum(map(len, found)):
+        raise DataError("The file has no rows. Give one with rows.")
+    return np.concatenate(found)
 
 
 def kind_of(path: Path) -> Literal["table", "images", "arrays"]:

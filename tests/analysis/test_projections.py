@@ -12,9 +12,20 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from sklearn.manifold import trustworthiness
+from sklearn.metrics.pairwise import cosine_distances
 
 from sae_core.analysis import projections
-from sae_core.analysis.projections import LevelMap, MapSettings, Method, draw_map, level_maps, turned_onto
+from sae_core.analysis.neighbours import nearest
+from sae_core.analysis.projections import (
+    LevelMap,
+    MapSettings,
+    Method,
+    draw_map,
+    in_metric,
+    level_maps,
+    metric_space,
+    turned_onto,
+)
 from sae_core.data.dataset import Dataset
 from sae_core.errors import CancelledError, ProjectionError
 from sae_core.model.trained import TrainedStack
@@ -54,6 +65,29 @@ def test_as_trustworthy_as_umap_learns_own() -> None:
 def test_the_same_seed_gives_the_same_map() -> None:
     np.testing.assert_array_equal(draw(groups()).points, draw(groups()).points)
     assert not np.array_equal(draw(groups()).points, draw(groups(), MapSettings(epochs=60, seed=1)).points)
+
+
+def test_tsne_keeps_neighbours_and_begins_at_the_level_below() -> None:
+    x = groups()
+    first = draw(x, MapSettings("tsne"))
+    assert first.method == "tsne"
+    assert trustworthiness(x, first.points, n_neighbors=10) > 0.85
+    second = draw_map(x + 0.01, first.rows, MapSettings("tsne"), level=1, below=first)
+    spread = np.linalg.norm(first.points - first.points.mean(axis=0), axis=1).mean()
+    assert np.linalg.norm(second.points - first.points, axis=1).mean() < 0.6 * spread
+
+
+def test_cosine_does_not_see_the_length_of_rows_and_correlation_nor_their_level() -> None:
+    rng = np.random.default_rng(0)
+    x = groups(20) + 1
+    scaled = x * rng.uniform(0.5, 2.0, size=(len(x), 1))
+    shifted = scaled + rng.normal(size=(len(x), 1))
+    for metric, one, other in (("cosine", x, scaled), ("correlation", scaled, shifted)):
+        near = [nearest(metric_space(z, metric), 5) for z in (one, other)]  # type: ignore[arg-type]
+        assert (near[0].indices == near[1].indices).mean() > 0.99
+    found = in_metric(nearest(metric_space(x, "cosine"), 5), "cosine")
+    expected = cosine_distances(x)
+    np.testing.assert_allclose(found.distances, np.sort(expected, axis=1)[:, 1:6], atol=1e-6)
 
 
 @pytest.mark.parametrize("method", ["pca", "umap"])

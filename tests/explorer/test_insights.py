@@ -87,7 +87,7 @@ def test_a_stopped_drawing_keeps_what_is_ready_and_can_go_on(run_id: str) -> Non
 def test_fine_tuned_maps_show_fine_tuned_codes(run_id: str) -> None:
     for fine_tuned in (False, True):
         found = insights.atlas(run_id, QUICK, fine_tuned=fine_tuned)
-        codes = list(found._codes())
+        codes = list(found.codes())
         model = store.model(run_id)
         np.testing.assert_allclose(
             codes[2], model.encode(store.dataset(run_id), 2, fine_tuned=fine_tuned), rtol=1e-5, atol=1e-6

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -12,7 +13,7 @@ from explorer.session import KEY
 from sae_core.analysis.projections import MapSettings
 from sae_core.config import StackConfig
 from sae_core.data.dataset import Dataset
-from tests.pages.conftest import OpenPage, seen
+from tests.pages.conftest import OpenPage, press, seen
 from tests.pages.hostile import hostile_table
 from tests.pages.waiting import control, settled
 
@@ -53,7 +54,7 @@ def test_a_map_of_the_input_and_of_every_level(page: AppTest) -> None:
     assert not page.exception
     assert not page.error
     run_id = page.session_state[KEY].run_id
-    found = insights.atlas(run_id, MapSettings())
+    found = insights.atlas(run_id, MapSettings(), limit=120)
     assert [found.best(level, "umap").method for level in (0, 1, 2)] == ["umap"] * 3  # type: ignore[union-attr]
     assert "All 120 rows" in seen(page)
     assert "Draw a lasso" in seen(page)
@@ -151,7 +152,7 @@ def test_fine_tuned_codes_have_maps_of_their_own(page: AppTest) -> None:
     settled(page.run())
     assert not page.exception
     run_id = page.session_state[KEY].run_id
-    assert insights.atlas(run_id, MapSettings(), fine_tuned=True).is_complete("umap")
+    assert insights.atlas(run_id, MapSettings(), fine_tuned=True, limit=120).is_complete("umap")
 
 
 def test_other_settings_stop_what_was_being_drawn(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,10 +168,10 @@ def test_other_settings_stop_what_was_being_drawn(page: AppTest, monkeypatch: py
 
 def test_a_revisit_draws_nothing_anew(page: AppTest) -> None:
     run_id = page.session_state[KEY].run_id
-    before = insights.atlas(run_id, MapSettings())
+    before = insights.atlas(run_id, MapSettings(), limit=120)
     page.switch_page("../pages/1_data.py").run()
     page.switch_page("../pages/5_codes.py").run()
-    after = insights.atlas(run_id, MapSettings())
+    after = insights.atlas(run_id, MapSettings(), limit=120)
     assert after is before
     assert after.draw("umap").snapshot().state.is_over
 
@@ -196,3 +197,85 @@ def test_columns_with_names_that_are_markup(open_page: OpenPage, trained: Train)
     assert not app.exception
     assert not app.error
     assert "<img" not in seen(app).replace("\\<", "")
+
+
+@pytest.mark.parametrize("method", ["aligned", "tsne"])
+def test_other_methods(page: AppTest, method: str) -> None:
+    control(page.segmented_control, "Map").set_value(method)
+    settled(page.run())
+    assert not page.exception
+    assert not page.error
+    found = insights.atlas(page.session_state[KEY].run_id, MapSettings(), limit=120)
+    assert [found.best(level, method).method for level in (0, 1, 2)] == [method] * 3  # type: ignore[arg-type, union-attr]
+
+
+def test_one_map_that_moves(page: AppTest) -> None:
+    control(page.segmented_control, "View").set_value("travel")
+    settled(page.run())
+    assert not page.exception
+    assert not page.error
+    shown = [
+        chart for chart in page.get("plotly_chart") if '"frames"' in chart.proto.spec and "Play" in chart.proto.spec
+    ]
+    assert len(shown) == 1
+
+
+def test_a_sample_is_drawn_and_chosen_rows_outside_it_can_be_placed(
+    open_page: OpenPage, trained: Train, monkeypatch: pytest.MonkeyPatch, table: Dataset
+) -> None:
+    from explorer.widgets import map_settings
+
+    monkeypatch.setattr(map_settings, "SAMPLES", (50, 100))
+    app = settled(open_page("codes", data=table, run_id=trained(table)))
+    control(app.select_slider, "Rows on the maps").set_value(50)
+    settled(app.run())
+    assert "50 of 120 rows, a sample" in seen(app)
+    found = insights.atlas(app.session_state[KEY].run_id, MapSettings(), limit=50)
+    outside = sorted(set(range(120)) - set(found.rows.tolist()))[:3]
+    app.session_state[KEY].select(outside)
+    settled(app.run())
+    assert "3 rows of them not on the maps" in seen(app)
+    control(app.toggle, "Chosen rows outside the sample (3)").set_value(True)
+    settled(app.run())
+    assert not app.exception
+    assert not app.error
+    placed = [chart for chart in app.get("plotly_chart") if "placed rows" in chart.proto.spec]
+    assert len(placed) == 3
+
+
+def test_rows_of_a_file_are_placed_and_a_wrong_file_says_why(page: AppTest, table: Dataset) -> None:
+    assert isinstance(table.features, pd.DataFrame)
+    content = table.features.iloc[:4].to_csv(index=False).encode()
+    uploader = next(widget for widget in page.file_uploader)
+    uploader.set_value(("more.csv", content, "text/csv")).run()
+    press(page, "Place these rows")
+    settled(page)
+    assert "4 rows placed" in seen(page)
+    assert len([chart for chart in page.get("plotly_chart") if "of more.csv" in chart.proto.spec]) == 3
+    press(page, "Take them off")
+    assert "placed" not in page.session_state[KEY].page("codes")
+    uploader = next(widget for widget in page.file_uploader)
+    uploader.set_value(("wrong.csv", b"a,b\n1,2\n", "text/csv")).run()
+    press(page, "Place these rows")
+    assert page.error
+    assert not page.exception
+
+
+def test_pictures_lie_on_the_maps(open_page: OpenPage, trained: Train, pictures: Dataset) -> None:
+    app = settled(open_page("codes", data=pictures, run_id=trained(pictures)))
+    control(app.toggle, "Pictures on the maps").set_value(True)
+    settled(app.run())
+    assert not app.exception
+    assert not app.error
+    maps = [chart.proto.spec for chart in app.get("plotly_chart") if '"images"' in chart.proto.spec]
+    assert len(maps) == 3
+    assert all(3 <= spec.count("data:image/png") <= 48 for spec in maps)
+
+
+def test_colours_by_a_unit_follow_its_activity(page: AppTest, table: Dataset) -> None:
+    control(page.selectbox, "Colour").set_value("unit")
+    settled(page.run())
+    control(page.number_input, "Unit").set_value(2)
+    settled(page.run())
+    assert not page.exception
+    assert any("activity of unit 2 of level 2" in chart.proto.spec for chart in page.get("plotly_chart"))
