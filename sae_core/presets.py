@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from sae_core.config import LayerConfig, Loss, StackConfig
 from sae_core.data.dataset import Dataset
@@ -61,11 +62,14 @@ def presets(data: Dataset, preparation: Preparation | None = None) -> tuple[Pres
         "What has worked best here so far for data of this kind and size, by its validation rows.",
         best_known(data),
     )
-    published = [
-        Preset(name, entry.title, entry.source, entry.about, entry.config(bounded))
-        for name, entry in _PUBLISHED.items()
-        if width >= entry.fewest_inputs
-    ]
+    published = []
+    for name, entry in _PUBLISHED.items():
+        try:
+            config = entry.config(bounded).fitted(data.image_shape)
+        except ConfigError:  # convolutions, and no pictures of a size that suits them
+            continue
+        if width >= entry.fewest_inputs:
+            published.append(Preset(name, entry.title, entry.source, entry.about, config))
     return (best, *published)
 
 
@@ -180,6 +184,21 @@ def _matlab(bounded: bool) -> StackConfig:
     )
 
 
+def _masci(bounded: bool) -> StackConfig:
+    noise: dict[str, Any] = {"corruption": "masking", "corruption_level": 0.3}
+    first = LayerConfig(kind="convolution", channels=16, kernel=5, stride=1, pooling=2, **noise)
+    return StackConfig(
+        layers=(first, first.replace(channels=24, kernel=3), LayerConfig(units=128, **noise)),
+        activation="tanh",
+        epochs=5,
+        batch_size=128,
+        learning_rate=2e-3,
+        fine_tune_epochs=15,
+        fine_tune_dropout=0.2,
+        schedule="cosine",
+    )
+
+
 @dataclass(frozen=True)
 class _Published:
     """A preset before it is adapted; `config(bounded)`: whether the prepared input lies in 0..1."""
@@ -232,5 +251,13 @@ _PUBLISHED = {
         "L-BFGS stands in for scaled conjugate gradients.",
         20,
         _matlab,
+    ),
+    "masci-2011": _Published(
+        "Convolutional 16-24, then 128",
+        "Masci, Meier, Cireşan & Schmidhuber 2011, ICANN, section 4",
+        "Two convolutional levels with max-pooling and a dense one, all denoising 30 % of masked inputs. "
+        "With a sixth of the published channels, so that it trains in minutes without a GPU.",
+        144,
+        _masci,
     ),
 }

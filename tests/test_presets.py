@@ -34,6 +34,7 @@ def test_the_published_sizes(mnist: Dataset) -> None:
         "hinton-2006": (1000, 500, 250, 30),
         "ufldl": (200, 200),
         "matlab": (100, 50),
+        "masci-2011": (14 * 14 * 16, 7 * 7 * 24, 128),
     }
 
 
@@ -56,6 +57,13 @@ def test_narrow_data_gets_no_wide_presets() -> None:
     assert sae.preset_names(sae.load_sample("iris")) == (BEST_KNOWN,)
     with pytest.raises(ConfigError, match="does not fit this data set"):
         sae.preset(sae.load_sample("iris"), "hinton-2006")
+
+
+def test_convolutions_are_for_pictures_of_their_size(mnist: Dataset, measurements: Dataset) -> None:
+    assert "masci-2011" not in sae.preset_names(measurements)
+    large = Dataset("large", "images", np.zeros((30, 128 * 128), np.float32), image_shape=(128, 128, 1))
+    assert "masci-2011" in sae.preset_names(mnist)
+    assert "masci-2011" not in sae.preset_names(large)
 
 
 def test_an_unknown_preset_names_the_known_ones() -> None:

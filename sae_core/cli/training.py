@@ -33,7 +33,7 @@ _OWN_OPTIONS = ("epochs", "batch_size", "learning_rate", "activation", "seed")  
 @click.option(
     "--preset",
     "preset_name",
-    help="A known stack: best-known, hinton-2006, matlab, ufldl, vincent-2010-sae-3 or vincent-2010-sdae-3.",
+    help="A known stack: best-known, hinton-2006, masci-2011, matlab, ufldl, vincent-2010-sae-3, vincent-2010-sdae-3.",
 )
 @click.option("--epochs", type=int, help="Epochs of each level.")
 @click.option("--batch-size", type=int, help="Rows of a gradient step.")
