@@ -81,6 +81,14 @@ PAGES: tuple[PagePlace, ...] = (
         "Look",
     ),
     PagePlace(
+        "10_inside.py",
+        "inside",
+        "Inside",
+        ":material/lens_blur:",
+        "What single units see, and codes decoded by hand.",
+        "Look",
+    ),
+    PagePlace(
         "11_levels.py",
         "levels",
         "Levels",

@@ -7,6 +7,7 @@ import streamlit as st
 from explorer import level_insights, store
 from explorer.widgets import levels as parts
 from explorer.widgets.frame import begin_page, guarded, next_step
+from explorer.widgets.selection import selection_bar
 from explorer.widgets.waiting import result_of
 from sae_core.analysis.levels import input_unit
 
@@ -19,6 +20,7 @@ run_id = session.run_id
 assert run_id is not None
 with guarded():
     data, model = store.dataset(run_id), store.model(run_id)
+    selection_bar(session, data)
     summaries = result_of(level_insights.level_summaries(run_id), key="levels")
     if summaries is not None:
         with guarded():

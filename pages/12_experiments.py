@@ -6,6 +6,7 @@ import streamlit as st
 
 from explorer.widgets import contest, label_shares
 from explorer.widgets.frame import begin_page, guarded
+from explorer.widgets.selection import selection_bar
 
 WAYS, SHARES = "Greedy, joint, PCA", "With and without pretraining"
 
@@ -16,6 +17,7 @@ session = begin_page(
 )
 data = session.data
 assert data is not None
+selection_bar(session, data)
 shown = st.segmented_control(
     "Experiment", [WAYS, SHARES], default=WAYS, required=True, key="experiments-tab", label_visibility="collapsed",
     persist_state="session",
