@@ -1,0 +1,213 @@
+"""What the stack learned, asked in a real browser: on MNIST, on a table and on pictures of the user's own.
+
+The runs are trained beforehand in the server's workspace; a page finds each by its address.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from playwright.sync_api import Browser, expect
+
+import sae_core as sae
+from sae_core.data.dataset import Dataset
+from sae_core.model.trained import TrainedStack
+from sae_core.runs.workspace import Workspace
+from tests.e2e import files
+from tests.e2e.driver import Explorer, new_context
+from tests.server.running import Server
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser-insight")]
+
+MAKE: dict[str, Callable[[Path], Dataset]] = {
+    "mnist": lambda _: sae.load_sample("mnist"),
+    "table": lambda folder: sae.read_table(files.write_csv(folder / "things.csv"), label="species"),
+    "pictures": lambda folder: sae.read_images(files.write_zip(folder / "shapes.zip")),
+}
+UNITS = {"mnist": (32, 8), "table": (6, 2), "pictures": (48, 2)}
+EPOCHS = {"mnist": 2, "table": 20, "pictures": 10}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A finished run, and a tab that looks at it."""
+
+    tab: Explorer
+    run: str
+    data: Dataset
+    model: TrainedStack
+
+    def see(self, page: str) -> Explorer:
+        """Open a page of the run, and wait until all of it is there."""
+        self.tab.open(f"{page}?run={self.run}")
+        self.tab.wait_for_background()
+        return self.tab
+
+    def has_no_failure(self) -> None:
+        assert self.tab.failures() == []
+
+
+@pytest.fixture(scope="module", params=list(MAKE))
+def case(
+    request: pytest.FixtureRequest, browser: Browser, explorer_server: Server, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Case]:
+    name = request.param
+    data = MAKE[name](tmp_path_factory.mktemp(name))
+    epochs = EPOCHS[name]
+    config = sae.StackConfig(
+        layers=UNITS[name], epochs=epochs, softmax_epochs=epochs, fine_tune_epochs=epochs, batch_size=64
+    )
+    job = sae.start_job(data, config, workspace=Workspace(explorer_server.workspace), name=name)
+    context = new_context(browser)
+    yield Case(Explorer(context.new_page(), explorer_server.url), job.id, data, job.result())
+    context.close()
+
+
+def search(tab: Explorer, text: str) -> None:
+    """Choose rows by a search in the selection bar."""
+    tab.button("Choose").click()
+    field = tab.page.get_by_role("textbox", name="Search")
+    field.fill(text)
+    field.press("Enter")
+    tab.settle()
+    tab.page.keyboard.press("Escape")
+    tab.settle()
+
+
+def bar(tab: Explorer) -> str:
+    """What the selection bar says."""
+    return tab.page.locator(".st-key-selection-bar").inner_text()
+
+
+def test_one_selection_on_every_page(case: Case, tmp_path: Path) -> None:
+    tab = case.see("codes")
+    tab.pick("PCA")
+    tab.wait_for_background()
+    search(tab, "0-11")
+    assert "12 rows" in bar(tab)
+    for page in ("Reconstructions", "Classification", "Inside", "Codes"):
+        tab.go(page)
+        tab.wait_for_background()
+        assert "12 rows" in bar(tab), page
+    frame = pd.read_csv(tab.download("CSV", tmp_path))
+    assert frame["row"].tolist() == list(range(12))
+    label = next(name for name in frame.columns if name.startswith(case.data.label_name))
+    assert frame[label].astype(str).tolist() == [str(value) for value in case.data.y[:12]]
+    tab.press("Invert")
+    assert f"{len(case.data) - 12:,} rows" in bar(tab)
+    tab.press("Clear")
+    assert "No rows chosen" in bar(tab)
+    case.has_no_failure()
+
+
+def test_one_map_in_which_points_travel(case: Case) -> None:
+    tab = case.see("codes")
+    tab.pick("PCA")
+    tab.pick("Animated")
+    tab.wait_for_background()
+    frames = "[...document.querySelectorAll('.js-plotly-plot')].flatMap(p => (p._transitionData || {})._frames || [])"
+    names = tab.page.evaluate(f"() => {frames}.map(frame => frame.name)")
+    assert len(names) >= case.model.n_levels + 1
+    points = tab.page.evaluate(
+        f"() => {frames}.map(f => f.data.reduce((n, t) => n + (t.x ? (t.x.length || Object.keys(t.x).length) : 0), 0))"
+    )
+    assert min(points) > 0
+    tab.pick("Side by side")
+    case.has_no_failure()
+
+
+def test_whether_another_level_pays_is_said_with_its_grounds(case: Case) -> None:
+    tab = case.see("levels")
+    verdict = tab.page.locator(".st-key-verdict").inner_text()
+    assert re.search(r"level", verdict, re.IGNORECASE)
+    assert re.search(r"\d", verdict), "no grounds"
+    case.has_no_failure()
+
+
+def test_units_show_what_they_see_and_give_their_rows(case: Case) -> None:
+    tab = case.see("inside")
+    tab.button("Choose these rows").click()
+    tab.settle()
+    assert re.search(r"\d+ rows", bar(tab))
+    tab.press("Clear")
+    case.has_no_failure()
+
+
+def drawn(tab: Explorer) -> str:
+    """Everything that the page's charts show, as text."""
+    plots = "[...document.querySelectorAll('.js-plotly-plot')].map(p => [p.data, p.layout.images])"
+    return str(tab.page.evaluate(f"() => JSON.stringify({plots})"))
+
+
+def test_a_code_is_decoded_by_hand(case: Case) -> None:
+    tab = case.see("inside")
+    tab.pick("Decode by hand")
+    tab.wait_for_background()
+    before = drawn(tab) + tab.page.get_by_test_id("stMain").inner_text()
+    slider = tab.page.get_by_test_id("stMain").locator("input[type=range]").first
+    slider.focus()
+    for _ in range(12):
+        slider.press("ArrowRight")
+    tab.settle()
+    tab.page.wait_for_timeout(500)
+    assert drawn(tab) + tab.page.get_by_test_id("stMain").inner_text() != before
+    case.has_no_failure()
+
+
+def test_outliers_are_those_beyond_the_threshold(case: Case) -> None:
+    tab = case.see("reconstructions")
+    tab.page.get_by_role("tab", name="Outliers").click()
+    tab.wait_for_background()
+    listed = tab.page.get_by_text(re.compile(r"^[\d,]+ rows? above")).first
+    shown = int(listed.inner_text().split()[0].replace(",", ""))
+    tab.press("Select these rows")
+    assert f"{shown:,} row" in bar(tab)
+    tab.press("Clear")
+    case.has_no_failure()
+
+
+def test_rows_that_fine_tuning_turned_round_are_counted(case: Case) -> None:
+    tab = case.see("classification")
+    tab.page.get_by_role("tab", name="Frozen against fine-tuned").click()
+    tab.wait_for_background()
+    rows = case.data.split.test if len(case.data.split.test) else case.data.split.validation
+    truth = case.data.y[rows]
+    taken = case.data.take(rows)
+    frozen = case.model.predict(taken, level=case.model.n_levels) == truth
+    tuned = case.model.predict(taken) == truth
+    metrics = tab.page.get_by_test_id("stMetric").all_inner_texts()
+    numbers = dict(re.split(r"\n+", text.strip())[:2] for text in metrics if "\n" in text.strip())
+    assert int(numbers["Wrong to right"].replace(",", "")) == int(np.sum(tuned & ~frozen))
+    assert int(numbers["Right to wrong"].replace(",", "")) == int(np.sum(frozen & ~tuned))
+    case.has_no_failure()
+
+
+def test_greedy_joint_and_pca_side_by_side(case: Case) -> None:
+    tab = case.see("experiments")
+    tab.press("Train all three")
+    expect(tab.button("Train all three")).to_be_enabled(timeout=180_000)
+    tab.wait_for_background()
+    expect(tab.page.get_by_test_id("stMetric").filter(has_text="Variance given back")).to_have_count(4)
+    assert re.search(r"\d", tab.page.locator(".st-key-contest-summary").inner_text())
+    case.has_no_failure()
+
+
+def test_what_pretraining_is_worth_with_few_labels(case: Case) -> None:
+    tab = case.see("experiments")
+    tab.pick("With and without pretraining")
+    tab.slide("Repeated over seeds", 1)
+    tab.press("Start")
+    expect(tab.button("Start")).to_be_enabled(timeout=180_000)
+    tab.wait_for_background()
+    lines = tab.page.evaluate(
+        "() => [...document.querySelectorAll('.js-plotly-plot')].flatMap(p => p.data).filter(t => t.y && t.y.length)"
+        ".map(t => t.name)"
+    )
+    assert len(lines) >= 2
+    case.has_no_failure()
