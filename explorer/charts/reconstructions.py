@@ -38,7 +38,7 @@ def picture_grid(
 
     Args:
         strips: for each line (m, n_pixels) pictures.
-        row_titles, column_titles: of the lines and of the m columns; escaped here.
+        row_titles, column_titles: of the lines and of the m columns; escaped here. "": none.
         hover: for each line and column what to say on hover; escaped already.
         rows: (m,) row numbers in the data set, as customdata.
         cell: height of a picture in pixels of the screen, where the page is wide enough.
@@ -58,7 +58,7 @@ def picture_grid(
     figure.update_yaxes(
         visible=True,
         tickvals=[height * (i + 0.5) for i in range(len(strips))],
-        ticktext=[style.escape(title, 40) for title in row_titles],
+        ticktext=[style.escape(title, 40) if title else "" for title in row_titles],
     )
     figure.update_layout(height=len(strips) * cell + 40, margin={"l": 8, "r": 8, "t": 28, "b": 4})
     return figure

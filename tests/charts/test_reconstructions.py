@@ -125,3 +125,8 @@ def test_cells_for_people(value: object, shown: str) -> None:
 
 def test_signs() -> None:
     assert [signed_number(value) for value in (1.5, -1.5, 0.0, float("nan"))] == ["+1.5", "−1.5", "0", "–"]
+
+
+def test_a_line_of_pictures_may_have_no_title() -> None:
+    figure = picture_grid([np.zeros((1, 4))], (2, 2, 1), row_titles=[""], column_titles=["x"], hover=[["x"]], rows=[0])
+    assert list(figure.layout.yaxis.ticktext) == [""]
