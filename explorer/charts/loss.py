@@ -117,7 +117,8 @@ def _or_gap(value: float) -> float | None:
 
 def _epoch_axis(figure: go.Figure, epochs: int) -> None:
     # The whole length from the start, so that the curve grows into the picture and the axis does not jump.
-    figure.update_xaxes(range=[0, epochs * 1.02], tickformat="d", nticks=8)
+    steps = {"dtick": 1} if epochs <= 8 else {"nticks": 8}  # of whole epochs
+    figure.update_xaxes(range=[0, epochs * 1.02], tickformat="d", **steps)
 
 
 def _spread(rows: Sequence[HistoryRow], curve: Curve) -> float:

@@ -90,19 +90,23 @@ def level_sliders(session: Session, n_inputs: int) -> None:
     )
     pictures = session.data is not None and session.data.image_shape is not None
     for level, layer in enumerate(config.layers, start=1):
-        if not pictures:
-            _size(session, level, n_inputs)
+        if not pictures or (level > 1 and config.layers[level - 2].kind == "dense"):
+            _size(session, level, n_inputs)  # nothing can be convolved above a dense level
             continue
-        left, right = st.columns([2, 3], gap="medium", vertical_alignment="center")
+        left, right = st.columns([2, 3], gap="medium")
         with left:
-            _kind(session, level, possible=level == 1 or config.layers[level - 2].kind == "convolution")
-        with right:
+            _kind(session, level)
+        with right, st.container(gap=None):
             _size(session, level, n_inputs)
             if layer.code_shape:
-                st.caption(f"{' × '.join(map(str, layer.code_shape))} = {layer.units:,} values")
+                pooled = f", largest of {layer.pooling} × {layer.pooling}" if layer.pooling > 1 else ""
+                st.caption(
+                    f"{layer.kernel} × {layer.kernel} pixels, stride {layer.stride}{pooled}: "
+                    f"{' × '.join(map(str, layer.code_shape))} = {layer.units:,} values"
+                )
 
 
-def _kind(session: Session, level: int, *, possible: bool) -> None:
+def _kind(session: Session, level: int) -> None:
     key = f"design-kind-{level}"
     st.session_state[key] = session.config.layers[level - 1].kind
     st.segmented_control(
@@ -110,7 +114,6 @@ def _kind(session: Session, level: int, *, possible: bool) -> None:
         get_args(Kind),
         key=key,
         required=True,
-        disabled=not possible,
         format_func=lambda kind: {"dense": "Dense", "convolution": "Convolution"}[kind],
         help="Dense: each unit sees the whole picture. Convolution: the same small detectors everywhere in the picture "
         "(Masci et al. 2011); only from the input upwards, below the first dense level.",

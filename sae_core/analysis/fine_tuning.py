@@ -116,7 +116,8 @@ def moves(model: TrainedStack, data: Dataset, *, report: Report = silent) -> tup
         report((level - 1) / model.n_levels, "Comparing codes before and after fine-tuning")
         before = model.encode_prepared(before, level, start=level - 1)
         after = model.encode_prepared(after, level, start=level - 1, fine_tuned=True)
-        old, new = model.encoder_weights(level), model.encoder_weights(level, fine_tuned=True)
+        weights = model.kernels if model.level_config(level).kind == "convolution" else model.encoder_weights
+        old, new = weights(level), weights(level, fine_tuned=True)
         found.append(
             Move(level, relative_change(old, new), procrustes_distance(before, after), linear_cka(before, after))
         )

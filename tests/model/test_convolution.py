@@ -11,6 +11,7 @@ import pytest
 import torch
 
 import sae_core as sae
+from sae_core.analysis.fine_tuning import moves
 from sae_core.config import LayerConfig, StackConfig
 from sae_core.data.dataset import Dataset
 from sae_core.data.preparation import Preparation
@@ -157,6 +158,10 @@ def test_weights_are_kernels_or_matrices(model: sae.TrainedStack) -> None:
         model.encoder_weights(1)
     with pytest.raises(LevelError, match="no convolution"):
         model.kernels(3)
+
+
+def test_fine_tuning_moved_its_kernels(stripes: Dataset, model: sae.TrainedStack) -> None:
+    assert all(each.weights > 0 for each in moves(model, stripes))
 
 
 def test_it_is_saved_and_read(stripes: Dataset, model: sae.TrainedStack, tmp_path: Path) -> None:

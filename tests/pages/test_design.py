@@ -159,7 +159,8 @@ def test_a_configuration_that_is_none_changes_nothing(
 
 def test_a_convolution_instead_of_a_dense_level(open_page: OpenPage, pictures: Dataset, config: StackConfig) -> None:
     app = open_page("design", data=pictures, config=config)
-    assert app.segmented_control(key="design-kind-2").disabled  # nothing convolutional above a dense level
+    kinds = [control.key for control in app.segmented_control if str(control.key).startswith("design-kind")]
+    assert kinds == ["design-kind-1"]  # nothing can be convolutional above a dense level
     app.segmented_control(key="design-kind-1").set_value("convolution").run()
     assert config_of(app).units == (4 * 4 * 16, 3)
     app.select_slider(key="design-channels-1").set_value(4).run()
