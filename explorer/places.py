@@ -113,6 +113,14 @@ PAGES: tuple[PagePlace, ...] = (
         "Decide",
     ),
     PagePlace(
+        "13_sweep.py",
+        "sweep",
+        "Sweep",
+        ":material/tune:",
+        "Try many settings in the background, and see which ones are best.",
+        "Decide",
+    ),
+    PagePlace(
         "8_export.py",
         "export",
         "Export",

@@ -51,6 +51,7 @@ MAX_CLASSES = 1_000
 MAX_RUNNING_JOBS = 1  # further ones queue: two trainings on the same cores are slower than one after the other
 MAX_QUEUED_JOBS = 200
 MAX_REMEMBERED_JOBS = 50  # finished ones beyond that are dropped from memory; their runs stay on disk
+MAX_SWEEP_RUNS = 100  # of one sweep: it stays a matter of hours, and its table can be read
 
 # Maps
 MAX_MAP_ROWS = 10_000  # of one map; larger data sets are drawn from a stratified sample
