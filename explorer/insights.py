@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from explorer import store, tasks
 from explorer.cache import Cache
 from explorer.tasks import Progress, Task
-from sae_core.analysis import classification, fine_tuning, levels, reconstruction
+from sae_core.analysis import classification, fine_tuning, journey, levels, reconstruction
 from sae_core.analysis.projections import LevelMap, MapSettings, Method, level_maps
 from sae_core.analysis.sampling import map_rows, stratified_rows
 from sae_core.data.dataset import Dataset
@@ -86,6 +86,17 @@ def unit_activity(run_id: str, level: int, unit: int, *, fine_tuned: bool = Fals
 
     key = ("unit", *store.version(run_id), level, unit, fine_tuned)
     return tasks.submit(key, compute, text="Encoding every row", retry=True)
+
+
+def journey_pool(run_id: str) -> Task:
+    """The rows among which a row's neighbours are sought: a `Pool`."""
+    model, data = store.model(run_id), store.dataset(run_id)
+
+    def compute(progress: Progress) -> journey.Pool:
+        progress(0.1, "Encoding rows to every level")
+        return journey.pool_of(model, data)
+
+    return tasks.submit(("pool", *store.version(run_id)), compute, text="Encoding rows", retry=True)
 
 
 def fine_tuning_moves(run_id: str) -> Task:

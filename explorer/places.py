@@ -73,6 +73,14 @@ PAGES: tuple[PagePlace, ...] = (
         "Look",
     ),
     PagePlace(
+        "9_journey.py",
+        "journey",
+        "Journey",
+        ":material/route:",
+        "One row on its way through the stack.",
+        "Look",
+    ),
+    PagePlace(
         "6_classification.py",
         "classification",
         "Classification",

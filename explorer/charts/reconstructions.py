@@ -30,7 +30,7 @@ def picture_grid(
     row_titles: Sequence[str],
     column_titles: Sequence[str],
     hover: Sequence[Sequence[str]],
-    rows: Sequence[int],
+    rows: Sequence[int] | Sequence[Sequence[int]],
     cell: int = 84,
     chosen: Collection[int] = (),
 ) -> go.Figure:
@@ -40,12 +40,13 @@ def picture_grid(
         strips: for each line (m, n_pixels) pictures.
         row_titles, column_titles: of the lines and of the m columns; escaped here. "": none.
         hover: for each line and column what to say on hover; escaped already.
-        rows: (m,) row numbers in the data set, as customdata.
+        rows: (m,) row numbers in the data set, as customdata; or (m,) of them for each line.
         cell: height of a picture in pixels of the screen, where the page is wide enough.
         chosen: row numbers that get a frame.
     """
     m = len(column_titles)
-    texts = [[rows[column], line[column]] for line in hover for column in range(m)]
+    numbers: Sequence[Any] = rows if len(rows) and isinstance(rows[0], Sequence) else [rows] * len(hover)
+    texts = [[each[column], line[column]] for each, line in zip(numbers, hover, strict=True) for column in range(m)]
     figure = _sheet(pictures.sheet(strips, shape, gap=_gap(shape)), shape, m, len(strips), texts, cell, chosen)
     height, width = shape[0] + _gap(shape), shape[1] + _gap(shape)
     figure.update_xaxes(
