@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
-from explorer.widgets import dataset, sources, upload
+from explorer.widgets import dataset, rows, sources, upload
 from explorer.widgets.frame import begin_page, guarded, next_step
+from explorer.widgets.selection import selection_bar
 from explorer.widgets.text import literal
+from sae_core.analysis.selection import as_rows
 
 session = begin_page(
     "Data", intro="Choose a sample or bring a file of your own; nothing leaves this machine.", needs="nothing"
@@ -25,9 +27,15 @@ if data is not None:
         st.subheader(f"In use: {literal(data.name)}", anchor=False, width="stretch")
         next_step("design", label="Design the stack", primary=False)
         next_step("train", label="Train", icon=":material/play_arrow:")
+    if len(session.selection):
+        with guarded():
+            selection_bar(session, data)
     left, right = st.columns([3, 2], gap="medium")
     with left, guarded():
         dataset.show_summary(data)
-        dataset.show_rows(data, key="in-use")
+        dataset.show_rows(data, key="in-use", chosen=session.selection.rows)
+        if len(session.selection):
+            st.markdown("**Chosen rows**")
+            rows.show_rows(data, as_rows(session.selection.array, len(data)), key="data-chosen", columns=14, cell=44)
     with right, guarded():
         dataset.split_editor(session)

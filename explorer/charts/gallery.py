@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from explorer import pictures
+from explorer.charts.reconstructions import add_frames
 from explorer.charts.style import apply_style, escape
 
 SHORTEST_SIDE = 56  # pixels of a picture in the file, so that browsers do not blur small ones
@@ -22,6 +23,7 @@ def gallery(
     hover: Sequence[Sequence[str]] = (),
     cell: int = 52,
     revision: str = "gallery",
+    framed: Sequence[Sequence[bool]] = (),
 ) -> go.Figure:
     """Named rows of pictures.
 
@@ -30,6 +32,7 @@ def gallery(
         shape: (height, width, channels) of a picture.
         hover: for each row, a text for each picture.
         cell: height of a picture on the page, in pixels, where the page is wide enough.
+        framed: for each row, which pictures get a frame.
     """
     height, width = shape[:2]
     most = max((len(pixels) for _, pixels in rows), default=1)
@@ -61,6 +64,11 @@ def gallery(
             text=[text for _, _, text in points],
             hoverinfo="text",
         )
+    corners = [
+        (j * (width + gap), i * (height + gap)) for i, line in enumerate(framed) for j, has in enumerate(line) if has
+    ]
+    if corners:
+        add_frames(figure, corners, shape)
     names = [escape(name, 24) if name else "" for name, _ in rows]
     apply_style(
         figure, height=round(len(rows) * (cell + cell * gap / height) + 2 * MARGIN), legend=False, revision=revision

@@ -118,7 +118,7 @@ def _sheet(
     )
     framed = [i for i, text in enumerate(texts) if text[0] in chosen]
     if framed:
-        _add_frames(figure, [(width * (i % columns), height * (i // columns)) for i in framed], shape)
+        add_frames(figure, [(width * (i % columns), height * (i // columns)) for i in framed], shape)
     style.apply_style(figure, height=lines * cell + 4, legend=False)
     bare = {"visible": False, "showgrid": False, "fixedrange": True, "constrain": "domain"}
     figure.update_xaxes(range=[0, columns * width], constraintoward="left", **bare)
@@ -127,7 +127,7 @@ def _sheet(
     return figure
 
 
-def _add_frames(figure: go.Figure, corners: Sequence[tuple[float, float]], shape: pictures.ImageShape) -> None:
+def add_frames(figure: go.Figure, corners: Sequence[tuple[float, float]], shape: pictures.ImageShape) -> None:
     """A frame around each picture whose upper left corner is given, all in one trace."""
     x: list[float | None] = []
     y: list[float | None] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -47,10 +48,15 @@ def show_summary(data: Dataset) -> None:
         st.caption(f"Source: {sentence(data.source)}")
 
 
-def show_rows(data: Dataset, *, key: str) -> None:
-    """Pictures with their labels, or the columns and first rows of a table; `key` is unique on the page."""
+def show_rows(data: Dataset, *, key: str, chosen: Collection[int] = ()) -> None:
+    """Pictures with their labels, or the columns and first rows of a table.
+
+    Args:
+        key: unique on the page.
+        chosen: row numbers that stand out.
+    """
     if data.image_shape is not None:
-        return picture_grid(data, key=key)
+        return picture_grid(data, key=key, chosen=chosen)
     if isinstance(data.features, pd.DataFrame):
         tabs = st.tabs(["Columns", "First rows"])
         with tabs[0]:
@@ -58,17 +64,19 @@ def show_rows(data: Dataset, *, key: str) -> None:
             height = min(40 + 35 * len(described), 420)
             st.dataframe(described, hide_index=True, height=height, column_config=COLUMN_TABLE)
         with tabs[1]:
-            st.dataframe(first_rows(data), height=330)
+            st.dataframe(first_rows(data, chosen=chosen), height=330)
     else:
-        st.dataframe(first_rows(data), height=330)
+        st.dataframe(first_rows(data, chosen=chosen), height=330)
 
 
-def first_rows(data: Dataset, n: int = FIRST_ROWS) -> pd.DataFrame:
-    """The first rows as they came, the label and identifiers in front."""
+def first_rows(data: Dataset, n: int = FIRST_ROWS, *, chosen: Collection[int] = ()) -> pd.DataFrame:
+    """The first rows as they came, the label and identifiers in front; chosen rows are marked where there are any."""
     rows = np.arange(min(n, len(data)))
     features = data.take(rows)
     table = features if isinstance(features, pd.DataFrame) else pd.DataFrame(features, columns=list(data.feature_names))
     front: dict[str, object] = {}
+    if chosen:
+        front["Chosen"] = np.isin(rows, list(chosen))
     if data.labels is not None:
         front[f"{data.label_name} (label)"] = data.labels[: len(rows)]
     if data.identifiers is not None:
@@ -77,21 +85,22 @@ def first_rows(data: Dataset, n: int = FIRST_ROWS) -> pd.DataFrame:
     return pd.concat([pd.DataFrame(front, index=table.index), table], axis=1) if front else table
 
 
-def picture_grid(data: Dataset, *, key: str) -> None:
-    """A row of pictures for each class, or plain rows without labels."""
+def picture_grid(data: Dataset, *, key: str, chosen: Collection[int] = ()) -> None:
+    """A row of pictures for each class, or plain rows without labels; chosen rows have a frame."""
     assert data.image_shape is not None
     codes = data.class_codes
     if data.classes:
-        chosen = [
+        shown = [
             (str(name), np.flatnonzero(codes == code)[:PICTURES_PER_ROW])
             for code, name in enumerate(data.classes[:CLASSES_SHOWN])
         ]
     else:
         first = np.arange(min(len(data), 6 * PICTURES_PER_ROW))
-        chosen = [("", part) for part in np.array_split(first, -(-len(first) // PICTURES_PER_ROW))]
-    rows = [(name, np.asarray(data.take(part), dtype=np.float32)) for name, part in chosen if len(part)]
-    hover = [[f"row {row}" for row in part] for _, part in chosen if len(part)]
-    figure = gallery(rows, data.image_shape, hover=hover, cell=44)
+        shown = [("", part) for part in np.array_split(first, -(-len(first) // PICTURES_PER_ROW))]
+    rows = [(name, np.asarray(data.take(part), dtype=np.float32)) for name, part in shown if len(part)]
+    hover = [[f"row {row}" for row in part] for _, part in shown if len(part)]
+    framed = [np.isin(part, list(chosen)).tolist() for _, part in shown if len(part)] if chosen else []
+    figure = gallery(rows, data.image_shape, hover=hover, cell=44, framed=framed)
     live_chart(figure, key=f"{key}-pictures", alt="Pictures of each class")
     if len(data.classes) > CLASSES_SHOWN:
         st.caption(f"{count(len(data.classes) - CLASSES_SHOWN, 'further class', 'further classes')} not shown here.")

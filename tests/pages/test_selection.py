@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -110,3 +111,21 @@ def test_the_selection_as_csv_holds_no_formula(table: Dataset) -> None:
     whole = choosing.selection_csv(table, table.split.test).decode().splitlines()
     assert whole[0].startswith("row,species (label),split,length 0")
     assert len(whole) == 1 + len(table.split.test)
+
+
+@pytest.mark.parametrize("kind", ["table", "pictures"])
+def test_chosen_rows_stand_out_in_the_input(open_page: OpenPage, table: Dataset, pictures: Dataset, kind: str) -> None:
+    data = table if kind == "table" else pictures
+    app = open_page("data", data=data)
+    assert "Chosen rows" not in seen(app)
+    session_of(app).select([2, 40])
+    app.run()
+    assert not app.exception
+    assert not app.error
+    assert "**2 rows**" in seen(app)
+    if kind == "table":
+        marked = next(frame.value for frame in app.dataframe if "Chosen" in frame.value.columns)
+        assert marked.index[marked["Chosen"]].tolist() == [2, 40]
+        assert any(frame.value.get("Row", pd.Series()).tolist() == [2, 40] for frame in app.dataframe)
+    press(app, "Clear")
+    assert "Chosen rows" not in seen(app)
