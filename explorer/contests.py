@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -162,7 +161,7 @@ def given_back(run_id: str | None, data: Dataset, config: StackConfig, rows: NDA
     return preparation.inverse_transform(back.astype(np.float32))
 
 
-def for_each_finished(experiment: Experiment, do: Callable[[str, str | None], Task]) -> dict[str, Task]:
+def for_each_finished(now: Sequence[Contestant], do: Callable[[str, str | None], Task]) -> dict[str, Task]:
     """Submit something for every finished way, and for PCA, by way."""
-    found = {each.way: do(each.way, each.run_id) for each in contestants(experiment) if each.is_finished}
-    return {**cast("dict[str, Task]", found), contest.PCA: do(contest.PCA, None)}
+    found = {str(each.way): do(each.way, each.run_id) for each in now if each.is_finished}
+    return {**found, contest.PCA: do(contest.PCA, None)}

@@ -31,7 +31,7 @@ def walk_panels(
     across = min(COLUMNS, len(names))
     down = -(-len(names) // across)
     figure = make_subplots(
-        down, across, subplot_titles=[style.escape(name, 24) for name in names], vertical_spacing=0.22 / down,
+        down, across, subplot_titles=[style.escape(name, 24) for name in names], vertical_spacing=0.36 / down,
         horizontal_spacing=0.07,
     )  # fmt: skip
     for i in range(len(names)):
@@ -74,7 +74,6 @@ def plane_map(
         figure,
         x_title="unit 0 (no unit)",
         y_title="unit 1 (no unit)",
-        title=style.escape(name),
         height=420,
         legend=False,
     )

@@ -77,5 +77,5 @@ def accuracy_by_share(found: Sequence[ShareSummary]) -> go.Figure:
         ticktext=[f"{100 * share:.3g} %<br>{rows[share]:,} rows" for share in ticks],
         showgrid=True,
     )
-    figure.update_yaxes(tickformat=".0%")
+    figure.update_yaxes(tickformat=".0%", title_standoff=16)
     return figure

@@ -53,7 +53,8 @@ def lines(
     form = ".1%" if share else ".4g"
     for line in shown:
         known = [(i, value) for i, value in enumerate(line.values) if np.isfinite(value)]
-        marker = {"size": 9, "symbol": "diamond-open" if line.yardstick else "circle", "line": {"width": 2}}
+        marker: dict[str, Any] = {"size": 9, "symbol": "diamond-open" if line.yardstick else "circle"}
+        marker["line"] = {"width": 2, "color": line.colour}
         figure.add_scatter(
             x=[i for i, _ in known],
             y=[value for _, value in known],
@@ -110,9 +111,9 @@ def explained(summaries: Sequence[LevelSummary]) -> go.Figure:
 def accuracies(summaries: Sequence[LevelSummary]) -> go.Figure:
     """What a linear classifier and the nearest neighbours make of each code."""
     shown = [
-        Line("linear classifier", [s.linear_accuracy for s in summaries]),
-        Line("5 nearest neighbours", [s.neighbour_accuracy for s in summaries], OTHER),
-        Line("linear on PCA, as wide", [s.pca_linear_accuracy for s in summaries], PCA, yardstick=True),
+        Line("linear", [s.linear_accuracy for s in summaries]),
+        Line("neighbours", [s.neighbour_accuracy for s in summaries], OTHER),
+        Line("linear on PCA", [s.pca_linear_accuracy for s in summaries], PCA, yardstick=True),
     ]
     return lines(level_ticks(summaries), shown, y_title="accuracy (held-out rows)", share=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -13,11 +14,13 @@ from explorer import contests, store
 from explorer.charts import contest as charts
 from explorer.charts import maps
 from explorer.charts.contest import TITLES, Axis
-from explorer.charts.style import CHART_CONFIG, duration, number
+from explorer.charts.numbers import figure_numbers
+from explorer.charts.style import duration, number
 from explorer.contests import Contestant
 from explorer.session import Session
 from explorer.tasks import Task, TaskState
 from explorer.widgets.contest_rows import show_rows_given_back
+from explorer.widgets.figures import save_menu, show_chart
 from explorer.widgets.live_chart import live_chart
 from explorer.widgets.selection import selectable_chart
 from explorer.widgets.text import count, literal, sentence
@@ -48,11 +51,11 @@ def show(session: Session, data: Dataset) -> None:
     past = experiments(store.workspace(), "ways", data.fingerprint)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         experiment = _choose(past)
-        _buttons(session, data, experiment)
+        first = contests.contestants(experiment) if experiment else ()
+        _buttons(session, data, experiment, first)
     if experiment is None:
         _explain(session.config.fitted(data.image_shape), data)
         return
-    first = contests.contestants(experiment)
     _live(session, data, experiment, first)
     finished = [each for each in first if each.is_finished]
     if finished:
@@ -76,8 +79,8 @@ def _units(config: StackConfig) -> str:
     return "-".join(str(width) for width in config.units)
 
 
-def _buttons(session: Session, data: Dataset, experiment: Experiment | None) -> None:
-    states = [each.run.state if each.run else "" for each in contests.contestants(experiment)] if experiment else []
+def _buttons(session: Session, data: Dataset, experiment: Experiment | None, now: Sequence[Contestant]) -> None:
+    states = [each.run.state if each.run else "" for each in now]
     active = any(state in ("queued", "running", "paused") for state in states)
     st.button(
         "Train all three",
@@ -152,7 +155,7 @@ def _live(session: Session, data: Dataset, experiment: Experiment, first: Sequen
     def panel() -> None:
         now = contests.contestants(experiment)
         tasks = contests.for_each_finished(
-            experiment, lambda way, run_id: contests.measured(way, run_id, data, experiment.config)
+            now, lambda way, run_id: contests.measured(way, run_id, data, experiment.config)
         )
         if not active:
             _wait_for(list(tasks.values()), "Measuring")
@@ -167,10 +170,12 @@ def _live(session: Session, data: Dataset, experiment: Experiment, first: Sequen
 
 
 def _wait_for(waiting: Sequence[Task], text: str) -> None:
-    """A progress bar until the tasks are over; then the page runs again."""
+    """A progress bar until the tasks are over; the page runs again as each of them ends."""
+    end = time.monotonic() + AT_ONCE
     for task in waiting:
-        task.join(AT_ONCE)
-    if all(task.snapshot().state.is_over for task in waiting):
+        task.join(max(0.0, end - time.monotonic()))
+    over = sum(task.snapshot().state.is_over for task in waiting)
+    if over == len(waiting):
         for task in waiting:
             if task.snapshot().state is TaskState.FAILED:
                 st.error(sentence(task.snapshot().error), icon=":material/error:")
@@ -181,7 +186,7 @@ def _wait_for(waiting: Sequence[Task], text: str) -> None:
         states = [task.snapshot() for task in waiting]
         done = sum(1.0 if state.state.is_over else state.fraction or 0.0 for state in states)
         st.progress(min(done / len(states), 1.0), text=text)
-        if all(state.state.is_over for state in states):
+        if sum(state.state.is_over for state in states) != over:
             st.rerun()
 
     bar()
@@ -265,20 +270,21 @@ def _curves(now: Sequence[Contestant], results: dict[str, WayResult]) -> None:
     pca = results[PCA].error if PCA in results else float("nan")
     figure = charts.error_curves(cast("Any", traces), axis=cast(Axis, axis or "step"), pca_error=pca)
     live_chart(figure, key="contest-curves", alt="Error of the input during training, by way")
+    save_menu(lambda: figure_numbers(figure), key="contest-curves-numbers", name="error-of-the-input")
 
 
 def _results(session: Session, data: Dataset, experiment: Experiment, finished: Sequence[Contestant]) -> None:
     """What there is to see once at least one way is done."""
     config = experiment.config
-    tasks = contests.for_each_finished(experiment, lambda way, run_id: contests.measured(way, run_id, data, config))
+    tasks = contests.for_each_finished(finished, lambda way, run_id: contests.measured(way, run_id, data, config))
     results = _done(tasks)
     if len(results) > 1:
         st.markdown("**What they came to**", help="Dots with their 95 % intervals; further right is better.")
         figure = charts.outcomes([results[way] for way in contests.ALL if way in results])
-        st.plotly_chart(figure, key="contest-outcomes", config=CHART_CONFIG, alt="Shares by way of training")
+        show_chart(figure, key="contest-outcomes", alt="Shares by way of training")
     st.markdown("**The same held-out rows, given back from the deepest code**")
     show_rows_given_back(data, config, {each.way: each.run_id for each in finished} | {PCA: None})
-    _maps(session, data, experiment)
+    _maps(session, data, experiment, finished)
     with st.container(horizontal=True):
         for each in finished:
             opened = st.button(
@@ -292,7 +298,7 @@ def _results(session: Session, data: Dataset, experiment: Experiment, finished: 
                 st.rerun()
 
 
-def _maps(session: Session, data: Dataset, experiment: Experiment) -> None:
+def _maps(session: Session, data: Dataset, experiment: Experiment, finished: Sequence[Contestant]) -> None:
     st.markdown(
         "**Maps of the deepest codes**",
         help="Up to 2,000 rows, every map begun from and turned onto that of PCA, so that groups can be compared.",
@@ -300,17 +306,15 @@ def _maps(session: Session, data: Dataset, experiment: Experiment) -> None:
     config = experiment.config
 
     def of(method: Method) -> dict[str, Task]:
-        return contests.for_each_finished(
-            experiment, lambda way, run_id: contests.way_map(run_id, data, config, method)
-        )
+        return contests.for_each_finished(finished, lambda way, run_id: contests.way_map(run_id, data, config, method))
 
     drawn = {"pca": of("pca"), "umap": of("umap")}
-    _wait_for(list(drawn["umap"].values()), "UMAP; PCA stands in for it")
+    _wait_for([*drawn["pca"].values(), *drawn["umap"].values()], "UMAP; PCA stands in for it")
     planes, umaps = _done(drawn["pca"]), _done(drawn["umap"])
     colouring = maps.by_group(data.label_name, data.classes or ("row",), _groups(data))
     if (legend := maps.legend_figure(colouring)) is not None:
         st.plotly_chart(legend, key="contest-legend", config={"staticPlot": True}, alt="Colours of the classes")
-    grid = st.grid(4, min_column_width=255, gap="small")
+    grid = st.grid(4, min_column_width=230, gap="small")
     for way in contests.ALL:
         shown = umaps.get(way) or planes.get(way)
         if shown is not None:

@@ -14,6 +14,7 @@ from explorer.charts import contest as charts
 from explorer.charts.contest import TITLES
 from explorer.charts.reconstructions import picture_grid, value_table
 from explorer.charts.style import CHART_CONFIG
+from explorer.widgets.figures import show_chart
 from explorer.widgets.rows import hover_texts, labels_of
 from explorer.widgets.text import literal
 from sae_core.analysis.reconstruction import Reconstructions, column_errors
@@ -67,7 +68,7 @@ def _columns(data: Dataset, config: StackConfig, runs: Mapping[str, str | None],
     )
     left, right = st.columns([3, 2], gap="large")
     with left:
-        st.plotly_chart(figure, key="contest-columns", config=CHART_CONFIG, alt="Error of each column by way")
+        show_chart(figure, key="contest-columns", alt="Error of each column by way")
         if len(kept) < original.shape[1]:
             st.caption(f"The {len(kept)} of {original.shape[1]:,} columns on which the ways differ most.")
     with right:

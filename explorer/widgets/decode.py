@@ -14,6 +14,7 @@ from explorer.charts.decoding import plane_map, walk_panels
 from explorer.charts.reconstructions import picture_grid, show_value, signed_number
 from explorer.charts.style import CHART_CONFIG
 from explorer.session import Session
+from explorer.widgets.figures import show_chart
 from explorer.widgets.inside import level_selector
 from explorer.widgets.rows import labels_of
 from explorer.widgets.text import count, literal
@@ -36,7 +37,7 @@ MAX_COLUMNS = 200  # of a row that is decoded
 
 def show(session: Session, run_id: str, model: TrainedStack, data: Dataset) -> None:
     """The whole tab."""
-    level = level_selector(model, key="decode-level")
+    level = level_selector(model, key="decode-level", default=model.n_levels)
     report = result_of(level_insights.units(run_id, level), key="decode-units")
     if report is None:
         return
@@ -93,7 +94,9 @@ def _row_input(session: Session, data: Dataset, label: str, key: str, place: int
     """A row number; of the selection where there is one."""
     chosen = as_rows(session.selection.array, len(data))
     held_out = data.split.held_out()
-    default = int(chosen[place] if len(chosen) > place else held_out[min(place, len(held_out) - 1)])
+    if place and data.classes:  # a walk says more between classes
+        held_out = held_out[data.class_codes[held_out] != data.class_codes[held_out[0]]]
+    default = int(chosen[place] if len(chosen) > place else held_out[0] if len(held_out) else 0)
     return int(
         st.number_input(
             label, 0, len(data) - 1, default, key=f"{key}-{data.fingerprint[:12]}-{default}", width=140,
@@ -133,6 +136,7 @@ def _drawn(
             [merged], data.image_shape, row_titles=[""], column_titles=titles, hover=[titles],
             rows=list(range(len(titles))), cell=190 if len(titles) < 3 else 150,
         )  # fmt: skip
+        figure.update_yaxes(visible=False)  # one line needs no name
         st.plotly_chart(figure, key="decode-picture", config=CHART_CONFIG, alt="The decoded picture")
         return
     frame = _frame(data, both)
@@ -143,7 +147,7 @@ def _drawn(
     table["Now"] = [show_value(value) for value in frame.iloc[1]]
     table["Change"] = [_change(frame.iloc[[0], i], frame.iloc[[1], i]) for i in range(frame.shape[1])]
     st.dataframe(
-        table.iloc[:MAX_COLUMNS], hide_index=True, key="decode-values", height=min(38 * (len(table) + 1), 560),
+        table.iloc[:MAX_COLUMNS], hide_index=True, key="decode-values", height="content" if len(table) <= 16 else 560,
         alt="The decoded row",
     )  # fmt: skip
     if len(table) > MAX_COLUMNS:
@@ -199,7 +203,7 @@ def _walk_of_columns(data: Dataset, through: pd.DataFrame, straight: pd.DataFram
     if kept:
         values = (frame.iloc[:, kept].to_numpy(np.float64) for frame in (through, straight))
         figure = walk_panels([str(through.columns[i]) for i in kept], shares, *values)
-        st.plotly_chart(figure, key="walk-columns", config=CHART_CONFIG, alt="Columns on the way between two rows")
+        show_chart(figure, key="walk-columns", alt="Columns on the way between two rows")
         if len(kept) < len(numbers):
             st.caption(f"The {len(kept)} numeric columns that change most.")
     others = [i for i in range(through.shape[1]) if i not in numbers][:MAX_COLUMNS]
@@ -242,4 +246,4 @@ def _plane(model: TrainedStack, data: Dataset, report: UnitReport) -> None:
     else:
         z = decoded.to_numpy(np.float64, na_value=np.nan)
     figure = plane_map(found.first, found.second, z.reshape(PLANE_SIDE, PLANE_SIDE), name=names[column])
-    st.plotly_chart(figure, key="plane-map", config=CHART_CONFIG, alt="One decoded column over the plane")
+    show_chart(figure, key="plane-map", alt="One decoded column over the plane")

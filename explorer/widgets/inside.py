@@ -13,6 +13,7 @@ from explorer.charts import units as charts
 from explorer.charts.reconstructions import picture_wall
 from explorer.charts.style import CHART_CONFIG, number
 from explorer.session import Session
+from explorer.widgets.figures import show_chart
 from explorer.widgets.rows import show_rows
 from explorer.widgets.text import count
 from explorer.widgets.waiting import result_of
@@ -45,20 +46,20 @@ VIEWS: dict[View, str] = {
 }
 
 
-def level_selector(model: TrainedStack, *, key: str) -> int:
+def level_selector(model: TrainedStack, *, key: str, default: int = 1) -> int:
     """The level whose units are looked at."""
     levels = list(range(1, model.n_levels + 1))
     chosen = st.segmented_control(
         "Level",
         levels,
-        default=1,
+        default=default,
         required=True,
         key=f"{key}-{model.n_levels}",
         format_func=lambda level: f"Level {level} ({model.width(level):,})",
         persist_state="session",
         help="The code whose units are shown, with its width.",
     )
-    return int(chosen or 1)
+    return int(chosen or default)
 
 
 def show(session: Session, run_id: str, model: TrainedStack, data: Dataset) -> None:
@@ -67,14 +68,14 @@ def show(session: Session, run_id: str, model: TrainedStack, data: Dataset) -> N
         level = level_selector(model, key="units-level")
         view = _view(model, level)
         order = st.selectbox(
-            "Sorted by", ["number", "activity", "variance", "weight norm"], key="units-order", width=150,
+            "Sorted by", ["variance", "activity", "weight norm", "number"], key="units-order", width=130,
             format_func=str.capitalize, persist_state="session",
             help="Number: as in the code. Activity: mean over rows. Variance: how much a unit differs from row to row. "
             "Weight norm: length of the weights it reads with. Largest first.",
         )  # fmt: skip
         keep = st.selectbox(
-            "Show", ["all", "alive", "dead", "saturated"], key="units-keep", width=150, persist_state="session",
-            format_func=lambda name: f"{name.capitalize()} units",
+            "Units", ["all", "alive", "dead", "saturated"], key="units-keep", width=130, persist_state="session",
+            format_func=str.capitalize,
             help="Dead units say the same of every row; saturated ones stay at an end of their range on nine of ten.",
         )  # fmt: skip
     report = result_of(level_insights.units(run_id, level), key="units")
@@ -210,11 +211,11 @@ def _one_unit(
         title = "weight" if view == "weights" else "change of the decoded column (prepared scale)"
         names = [model.preparation.feature_names_out[i] for i in best]
         figure = charts.profile_bars(names, amounts[best].tolist(), x_title=title)
-        st.plotly_chart(figure, key="units-bars", config=CHART_CONFIG, alt=f"{VIEWS[view]}: unit {unit}, by column")
+        show_chart(figure, key="units-bars", alt=f"{VIEWS[view]}: unit {unit}, by column")
     figure = charts.histogram(
         report.of(unit), data.class_codes[report.rows], data.classes, x_title=f"value of unit {unit} (no unit)"
     )
-    st.plotly_chart(figure, key="units-histogram", config=CHART_CONFIG, alt=f"Values of unit {unit} over rows")
+    show_chart(figure, key="units-histogram", alt=f"Values of unit {unit} over rows")
     _top_rows(session, data, report, unit)
 
 
@@ -260,6 +261,6 @@ def _correlations(report: UnitReport) -> None:
         return
     units = np.sort(units)
     figure = charts.correlation_map(correlations(report.codes[:, units]), [str(unit) for unit in units])
-    st.plotly_chart(figure, key="units-correlation", config=CHART_CONFIG, alt="Correlation of units")
+    show_chart(figure, key="units-correlation", alt="Correlation of units")
     if len(units) < len(report.units):
         st.caption(f"The {len(units)} of {len(report.units):,} units that vary most.")

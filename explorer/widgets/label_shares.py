@@ -9,9 +9,9 @@ import streamlit as st
 
 from explorer import label_shares, store
 from explorer.charts.label_shares import TITLES, accuracy_by_share
-from explorer.charts.style import CHART_CONFIG
 from explorer.session import Session
 from explorer.tasks import TaskState
+from explorer.widgets.figures import show_chart
 from explorer.widgets.frame import empty_state
 from explorer.widgets.text import count, sentence
 from explorer.widgets.waiting import POLL_SECONDS
@@ -20,7 +20,7 @@ from sae_core.data.dataset import Dataset
 from sae_core.errors import SaeError
 from sae_core.runs.experiments import Experiment, delete_experiment, experiments
 from sae_core.training.few_labels import METHODS, ShareResult, ShareSummary, by_share, sum_up
-from sae_core.training.plan import check, supervised_rows
+from sae_core.training.plan import check
 
 SHARES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 FIRST_SHARES = (0.01, 0.05, 0.1, 1.0)
@@ -69,6 +69,7 @@ def _units(config: StackConfig) -> str:
 
 def _controls(session: Session, data: Dataset, experiment: Experiment | None) -> None:
     active = experiment is not None and label_shares.is_running(experiment)
+    labelled = int((data.class_codes[data.split.train] >= 0).sum())
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         shares = st.pills(
             "Shares of the labels",
@@ -76,7 +77,7 @@ def _controls(session: Session, data: Dataset, experiment: Experiment | None) ->
             default=FIRST_SHARES,
             selection_mode="multi",
             key="shares-shares",
-            format_func=lambda share: _share_name(data, session.config, share),
+            format_func=lambda share: _share_name(data, labelled, share),
             persist_state="session",
             help="Of the training rows' labels; every class keeps at least one row.",
         )
@@ -111,9 +112,8 @@ def _controls(session: Session, data: Dataset, experiment: Experiment | None) ->
             )  # fmt: skip
 
 
-def _share_name(data: Dataset, config: StackConfig, share: float) -> str:
-    rows = len(supervised_rows(data, config.replace(label_share=share)))
-    return f"{100 * share:g} % ({count(rows, 'row')})"
+def _share_name(data: Dataset, labelled: int, share: float) -> str:
+    return f"{100 * share:g} % (≈ {count(max(len(data.classes), round(share * labelled)), 'row')})"
 
 
 def _start(session: Session, data: Dataset, shares: tuple[float, ...], seeds: int) -> None:
@@ -175,7 +175,7 @@ def _show(experiment: Experiment, found: Sequence[ShareSummary], words: str) -> 
                 "the seeds. Every fine-tuning takes the same number of gradient steps."
             )
     figure = accuracy_by_share(found)
-    st.plotly_chart(figure, key="shares-chart", config=CHART_CONFIG, alt="Accuracy against the share of labels")
+    show_chart(figure, key="shares-chart", alt="Accuracy against the share of labels")
     st.caption("Dots are single seeds, lines their mean, bars the standard deviation between seeds.")
     st.dataframe(table(found), hide_index=True, key="shares-table", placeholder="–", alt="Mean accuracy by share")
 

@@ -12,7 +12,7 @@ from streamlit.elements.lib.grid_container import GridContainer
 
 from explorer import insights
 from explorer.charts import levels as charts
-from explorer.charts.style import CHART_CONFIG
+from explorer.widgets.figures import show_chart
 from explorer.widgets.text import literal, sentence
 from explorer.widgets.waiting import result_of
 from sae_core.analysis.levels import LevelSummary, input_unit
@@ -21,7 +21,7 @@ from sae_core.data.dataset import Dataset
 from sae_core.model.trained import TrainedStack
 
 MAX_COLUMNS = 500  # of a table that can be chosen for the error in their own units
-LEAST_CHART_WIDTH = 310  # pixels
+LEAST_CHART_WIDTH = 270  # pixels
 MARKS: dict[Outcome, str] = {
     "pays": ":green-badge[:material/trending_up: pays]",
     "does not pay": ":orange-badge[:material/trending_flat: does not pay]",
@@ -101,7 +101,7 @@ def _heading(title: str, explained: str) -> None:
 
 def _show(name: str, alt: str, figure: go.Figure | None) -> None:
     if figure is not None:
-        st.plotly_chart(figure, key=f"levels-{name}", config=CHART_CONFIG, alt=alt)
+        show_chart(figure, key=f"levels-{name}", alt=alt)
 
 
 def _column_selector(data: Dataset) -> int:

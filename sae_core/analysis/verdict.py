@@ -84,7 +84,8 @@ def _step(above: LevelSummary, below: LevelSummary) -> Step:
     else:
         outcome = "pays" if above.units < below.units else "does not pay"
     reason = _reason(above, below)
-    return Step(above.level, outcome, f"{reason[0].upper()}{reason[1:]}. {_compact(above)}.")
+    pca = f"On as many principal components it gets {_percent(above.pca_linear_accuracy)} right"
+    return Step(above.level, outcome, f"{reason[0].upper()}{reason[1:]}. {pca}. {_compact(above)}.")
 
 
 def _reason(above: LevelSummary, below: LevelSummary) -> str:

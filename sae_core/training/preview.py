@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sae_core.training.workbench import Workbench
 
 PREVIEW_ROWS = 10
-PREVIEW_EVERY = 0.5  # seconds
+PREVIEW_EVERY = 0.25  # seconds
 MEASURED_ROWS = 128  # whose error is taken with each preview: a percent or two of the time ...
 MEASURED_VALUES = 128 * 1024  # ... and fewer of wide rows
 

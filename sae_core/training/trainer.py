@@ -85,7 +85,7 @@ def _plan(bench: Workbench, checkpoint_due: Callable[[], bool]) -> Iterator[Even
         phase = bench.phases[bench.position.phase]
         so_far = bench.trained_so_far() if phase.index else None
         yield from watch.pausing([PhaseStarted(phase, bench.phases, bench.device.type, so_far)])
-        if phase.index == 0 and not bench.position.epoch:
+        if not bench.position.epoch:
             yield from watch.pausing(preview.now(phase, 0))
         yield from watch.pausing(_phase(bench, phase, pace, watch, preview, checkpoint_due))
     yield Finished(bench.trained())

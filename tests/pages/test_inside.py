@@ -71,7 +71,7 @@ def test_sorted_and_filtered(page: AppTest) -> None:
     page.run()
     largest = int(np.argmax(report.weight_norm))
     assert control(page.selectbox, "Unit").options[0].startswith(f"Unit {largest} ")
-    control(page.selectbox, "Show").set_value("saturated")
+    control(page.selectbox, "Units").set_value("saturated")
     page.run()
     assert "No unit of level 1 is saturated" in seen(page)
 
