@@ -27,6 +27,7 @@ Schedule = Literal["constant", "cosine", "one_cycle"]
 Pretraining = Literal["greedy", "joint", "none"]
 Scaling = Literal["auto", "standard", "min_max", "robust", "none"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
+Precision = Literal["auto", "float32", "bfloat16"]
 
 Epochs = Annotated[int, Field(ge=0, le=limits.MAX_EPOCHS)]
 BatchSize = Annotated[int, Field(ge=1, le=limits.MAX_BATCH_SIZE)]
@@ -211,6 +212,8 @@ class StackConfig(_Settings):
         scaling: of the prepared input; "auto" is none for pictures (already 0..1), standard otherwise.
         seed: of the job's own random generator.
         device: "auto" is CUDA, else MPS, else the CPU.
+        precision: of the matrix products of dense levels while training; weights and optimiser are float32. "auto" is
+            bfloat16 for large steps on CPUs that multiply it natively, float32 otherwise.
     """
 
     layers: Annotated[
@@ -241,6 +244,7 @@ class StackConfig(_Settings):
     scaling: Scaling = "auto"
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     device: Device = "auto"
+    precision: Precision = "auto"
 
     @model_validator(mode="after")
     def _convolutions_come_first(self) -> Self:

@@ -408,4 +408,11 @@ STACK_OPTIMISER = (
         get_args(c.Scaling),
     ),
     Setting("device", "Device", "auto: a GPU where there is one, else the CPU.", "choice", get_args(c.Device)),
+    Setting(
+        "precision",
+        "Precision of products",
+        "auto: bfloat16 for large steps where the processor is faster with it, else float32. Weights stay float32.",
+        "choice",
+        get_args(c.Precision),
+    ),
 )

@@ -29,6 +29,7 @@ from sae_core.model.trained import TrainedStack
 from sae_core.runs.run import Run
 from sae_core.training.events import (
     CheckpointReached,
+    EngineChosen,
     EpochEnded,
     Event,
     Finished,
@@ -38,6 +39,7 @@ from sae_core.training.events import (
     PhaseStarted,
     PreviewReady,
     Progress,
+    StepTaken,
     TracePoint,
 )
 from sae_core.training.history import row_from_json
@@ -88,6 +90,7 @@ class Job:
         self._progress: Progress | None = None
         self._seconds = 0.0
         self._device = ""
+        self._engines = run.record.engines if run else {}
         self._history: list[HistoryRow] = []
         self._curve: list[CurvePoint] = []
         self._preview: PreviewReady | None = None
@@ -208,7 +211,7 @@ class Job:
         try:
             with known_jobs.turn(self), training_threads() as threads:
                 self._threads = threads
-                self._drive(threads)
+                self._drive()
         except SaeError as error:
             self._end(_state_after(error), error)
         except Exception as error:  # a bug must not leave a job that seems to run for ever
@@ -223,7 +226,7 @@ class Job:
             if self.run:
                 self.run.let_go()
 
-    def _drive(self, threads: int) -> None:
+    def _drive(self) -> None:
         from sae_core.training.trainer import memory_errors, train
 
         if self._wants_stop:
@@ -235,7 +238,11 @@ class Job:
         try:
             with memory_errors():
                 for event in events:
-                    self._take(event, threads)
+                    if isinstance(event, StepTaken):  # by far the most frequent one
+                        if self._wants_pause and self.run is None:
+                            self._stand_still()
+                        continue
+                    self._take(event)
                     if isinstance(event, CheckpointReached):
                         self._write_checkpoint(event.state)
                         if self._wants_stop:
@@ -247,7 +254,7 @@ class Job:
         finally:
             events.close()  # type: ignore[attr-defined]
 
-    def _take(self, event: Event, threads: int) -> None:
+    def _take(self, event: Event) -> None:
         """Note an event for the snapshots, and in the run."""
         if isinstance(event, Finished):
             if self.run:
@@ -265,11 +272,8 @@ class Job:
                     self._phases = event.plan
                     self._phase_index, self._epoch = event.phase.index, 1
                     self._so_far = None if event.model is None else (event.phase.index, event.model)
-                    self._device = (
-                        f"{event.device}, {threads} thread{'s' if threads > 1 else ''}"
-                        if event.device == "cpu"
-                        else event.device
-                    )
+                case EngineChosen():
+                    self._device = event.engine
                 case Progress():
                     self._progress, self._epoch, self._seconds = event, event.epoch, event.seconds
                     self._add_point(CurvePoint(event.phase.index, event.epoch_position, event.loss))
@@ -296,6 +300,10 @@ class Job:
         elif isinstance(event, PreviewReady):
             phase = event.phase
             run.append_trace(TracePoint(phase.kind, phase.level, event.step, self._seconds, event.error))
+        elif isinstance(event, EngineChosen):
+            self._engines = self._engines | {event.phase.title: event.engine}
+            narrow = any("bfloat16" in engine for engine in self._engines.values())
+            run.update(engines=self._engines, device=event.engine, precision="bfloat16" if narrow else event.precision)
         elif isinstance(event, Progress) and time.monotonic() - self._last_live >= LIVE_EVERY:
             self._last_live = time.monotonic()
             values = {name: value for name, value in vars(event).items() if name != "phase"}

@@ -32,7 +32,8 @@ class RunRecord:
         dataset_name, dataset_fingerprint: what it was trained on.
         config: of the stack.
         seconds: spent training.
-        device: e.g. "cpu".
+        device: where and how it trains, e.g. "cpu, 1 thread, float32, closed form".
+        engines: the same of each phase, by its title.
         results: held-out figures: see `sae_core.analysis.summary.summarise`.
         versions: of Python, this program and the packages that results depend on.
         owner: process that drives it, or did last: see `sae_core.runs.lock.Owner`.
@@ -52,6 +53,7 @@ class RunRecord:
     message: str = ""
     seconds: float = 0.0
     device: str = ""
+    engines: dict[str, str] = field(default_factory=dict)
     results: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     owner: dict[str, Any] = field(default_factory=dict)

@@ -100,6 +100,20 @@ class PhaseStarted:
 
 
 @dataclass(frozen=True)
+class EngineChosen:
+    """After PhaseStarted: how the phase is computed.
+
+    Attributes:
+        engine: e.g. "cpu, 1 thread, float32, closed form".
+        precision: of the matrix products: float32 or bfloat16.
+    """
+
+    phase: Phase
+    engine: str
+    precision: str
+
+
+@dataclass(frozen=True)
 class StepTaken:
     """After every batch: the moment to pause (do not pull) or to stop (close the generator)."""
 
@@ -204,4 +218,14 @@ class Finished:
     model: TrainedStack
 
 
-Event = PhaseStarted | StepTaken | Progress | EpochEnded | PreviewReady | PhaseEnded | CheckpointReached | Finished
+Event = (
+    PhaseStarted
+    | EngineChosen
+    | StepTaken
+    | Progress
+    | EpochEnded
+    | PreviewReady
+    | PhaseEnded
+    | CheckpointReached
+    | Finished
+)

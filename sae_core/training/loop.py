@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from sae_core.config import StackConfig
 from sae_core.errors import DivergedError
-from sae_core.training.closed import closed_step
+from sae_core.training.engine import choose, threads_of
 from sae_core.training.events import HistoryRow, Phase
 from sae_core.training.objective import Objective
 from sae_core.training.optimiser import scheduled_rate
-from sae_core.training.step import AutogradStep, Outcome, Step
+from sae_core.training.step import Outcome
 
 if TYPE_CHECKING:
     from sae_core.training.workbench import Workbench
@@ -35,7 +34,7 @@ class PhaseLoop:
         self.phase = phase
         self.objective: Objective = bench.objective(phase)
         self.objective.module.train()
-        self.step = choose_step(self.objective, bench.config, phase)
+        self.step, self.engine = choose(self.objective, bench.config, phase)
         self.optimiser = self.step.optimiser
         self.epoch, self.batch = 0, 0
         self.order: Tensor | None = None  # (rows,) of the running epoch
@@ -70,7 +69,8 @@ class PhaseLoop:
             start = self.batch * self.phase.batch_size
             batch = self.order[start:] if self.batch == last else self.order[start : start + self.phase.batch_size]
             self._set_rate()
-            outcome = self.step.take(batch)
+            with threads_of(self.engine):
+                outcome = self.step.take(batch)
             self._account(outcome, len(batch))
             self.batch += 1
             yield outcome.loss, len(batch)
@@ -144,8 +144,3 @@ class PhaseLoop:
         position = self.bench.position
         position.step += 1
         position.samples += rows
-
-
-def choose_step(objective: Objective, config: StackConfig, phase: Phase) -> Step:
-    """The closed form where there is one, autograd for the rest."""
-    return closed_step(objective, config, phase.learning_rate) or AutogradStep(objective, config, phase.learning_rate)

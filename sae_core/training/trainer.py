@@ -11,6 +11,7 @@ from sae_core.errors import DivergedError, MemoryExhaustedError, SaeError
 from sae_core.model.trained import TrainedStack
 from sae_core.training.events import (
     CheckpointReached,
+    EngineChosen,
     EpochEnded,
     Event,
     Finished,
@@ -47,8 +48,8 @@ def train(
         checkpoint_due: asked after every batch; True asks for a `CheckpointReached`. One follows each phase anyway.
 
     Yields:
-        PhaseStarted, then StepTaken, Progress, PreviewReady, EpochEnded ..., PhaseEnded, CheckpointReached for each
-        phase; Finished with the model at last.
+        PhaseStarted, EngineChosen, then StepTaken, Progress, PreviewReady, EpochEnded ..., PhaseEnded,
+        CheckpointReached for each phase; Finished with the model at last.
 
     Raises:
         ConfigError: the settings do not fit the data, or not `start`. DivergedError: the loss became NaN or infinite.
@@ -101,6 +102,7 @@ def _phase(
 ) -> Iterator[Event]:
     with memory_errors(phase):
         loop = PhaseLoop(bench, phase)
+    yield EngineChosen(phase, str(loop.engine), loop.engine.precision)
     with memory_errors(phase, loop):
         yield from _epochs(bench, phase, loop, pace, watch, preview, checkpoint_due)
         loop.finish()

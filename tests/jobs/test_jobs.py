@@ -83,6 +83,8 @@ def test_a_job_gives_the_model_that_fit_gives(iris: Dataset, workspace: Workspac
 
     run = workspace.run(job.id)
     assert (run.record.state, run.record.name) == ("finished", "mine")
+    assert list(run.record.engines) == [phase.title for phase in snapshot.phases]
+    assert set(run.record.engines.values()) == {"cpu, 1 thread, float32, closed form"}
     assert 0 <= run.record.results["test_accuracy"] <= 1
     assert len(run.record.results["reconstruction_error"]) == 2
     np.testing.assert_array_equal(run.model().encode(iris), model.encode(iris))

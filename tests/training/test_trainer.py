@@ -17,7 +17,7 @@ from sae_core.config import LayerConfig, StackConfig
 from sae_core.data.dataset import Dataset, SplitOptions
 from sae_core.errors import ConfigError, DivergedError, MemoryExhaustedError, ModelFileError
 from sae_core.model.trained import TrainedStack
-from sae_core.training import events, loop, objective
+from sae_core.training import engine, events, objective
 from sae_core.training.closed import ClosedStep
 from sae_core.training.state import TrainingState
 from sae_core.training.step import AutogradStep, Outcome, Step
@@ -135,6 +135,7 @@ def test_two_trainings_at_once_do_not_change_each_other(blobs: Dataset, everythi
         {"early_stopping": 1, "schedule": "cosine", "epochs": 6},
         {"pretraining": "joint", "label_share": 0.2},
         {"pretraining": "none", "unrolled_epochs": 2, "label_smoothing": 0.1},
+        {"precision": "bfloat16"},
     ],
 )
 @pytest.mark.parametrize("settings", ["everything", "dense"])
@@ -256,7 +257,7 @@ def test_a_diverged_loss_names_phase_epoch_and_step(
 
     monkeypatch.setattr(way, "take", poisoned)
     if way is AutogradStep:
-        monkeypatch.setattr(loop, "closed_step", lambda *_, **__: None)
+        monkeypatch.setattr(engine, "closed_step", lambda *_, **__: None)
     config = StackConfig(layers=[3], epochs=4, batch_size=32, softmax_epochs=4, fine_tune_epochs=4)
     with pytest.raises(DivergedError, match="epoch 2, batch 2") as caught:
         fit(blobs, config)
@@ -277,7 +278,7 @@ def test_both_ways_of_a_step_train_the_same_stack(
 ) -> None:
     config = dense.replace(**changes)
     closed = fit(blobs, config)
-    monkeypatch.setattr(loop, "closed_step", lambda *_, **__: None)
+    monkeypatch.setattr(engine, "closed_step", lambda *_, **__: None)
     general = fit(blobs, config)
     ours, theirs = weights(closed), weights(general)
     for name in ours:
