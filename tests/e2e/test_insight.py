@@ -91,7 +91,7 @@ def test_one_selection_on_every_page(case: Case, tmp_path: Path) -> None:
     tab.wait_for_background()
     search(tab, "0-11")
     assert "12 rows" in bar(tab)
-    for page in ("Reconstructions", "Classification", "Inside", "Codes"):
+    for page in ("Reconstructions", "Classification", "Inside", "Levels", "Journey", "Codes"):
         tab.go(page)
         tab.wait_for_background()
         assert "12 rows" in bar(tab), page
@@ -132,9 +132,16 @@ def test_whether_another_level_pays_is_said_with_its_grounds(case: Case) -> None
 
 def test_units_show_what_they_see_and_give_their_rows(case: Case) -> None:
     tab = case.see("inside")
-    tab.button("Choose these rows").click()
-    tab.settle()
-    assert re.search(r"\d+ rows", bar(tab))
+    unit = tab.page.get_by_role("combobox", name="Unit", exact=True)
+    if case.data.image_shape is not None:  # their weights are pictures, and a click chooses one
+        before = unit.input_value()
+        area = tab.page.locator(".js-plotly-plot").first.locator(".nsewdrag").first.bounding_box()
+        assert area is not None
+        tab.page.mouse.click(area["x"] + area["width"] * 0.55, area["y"] + area["height"] * 0.25)
+        tab.settle()
+        expect(unit).not_to_have_value(before)
+    tab.press("Choose these rows")
+    assert "24 rows" in bar(tab)
     tab.press("Clear")
     case.has_no_failure()
 
@@ -157,6 +164,23 @@ def test_a_code_is_decoded_by_hand(case: Case) -> None:
     tab.settle()
     tab.page.wait_for_timeout(500)
     assert drawn(tab) + tab.page.get_by_test_id("stMain").inner_text() != before
+    case.has_no_failure()
+
+
+def test_one_row_through_the_stack(case: Case) -> None:
+    row = int(case.data.split.held_out()[3])
+    tab = case.see("journey")
+    tab.type_number("Row", row)
+    tab.wait_for_background()
+    main = tab.page.get_by_test_id("stMain")
+    expect(main.get_by_text(f"Row {row}").first).to_be_visible()
+    said = str(case.model.predict(case.data.take([row]))[0])
+    expect(main.get_by_text(said, exact=False).first).to_be_visible()
+    tab.press("Select this row")
+    assert "1 row" in bar(tab)
+    tab.press("Clear")
+    tab.press("Next")
+    expect(main.get_by_text(f"Row {row + 1}").first).to_be_visible()
     case.has_no_failure()
 
 
@@ -195,6 +219,11 @@ def test_greedy_joint_and_pca_side_by_side(case: Case) -> None:
     tab.wait_for_background()
     expect(tab.page.get_by_test_id("stMetric").filter(has_text="Variance given back")).to_have_count(4)
     assert re.search(r"\d", tab.page.locator(".st-key-contest-summary").inner_text())
+    case.has_no_failure()
+    tab.reload()
+    expect(tab.page.get_by_test_id("stMetric").filter(has_text="Variance given back")).to_have_count(4)
+    tab.press("Open joint")
+    expect(tab.page.get_by_test_id("stSidebar").get_by_text("joint")).to_be_visible()
     case.has_no_failure()
 
 
