@@ -33,6 +33,7 @@ def iris() -> tuple[np.ndarray, np.ndarray]:
     return load_iris(return_X_y=True)
 
 
+# Every check passes and none is expected to fail. The one on the array API skips itself unless SCIPY_ARRAY_API is set.
 # scikit-learn warns of what its own checks pass in on purpose (column vectors as y, names that are missing).
 @pytest.mark.filterwarnings(
     "ignore::UserWarning", "ignore::FutureWarning", "ignore::sklearn.exceptions.SkipTestWarning"

@@ -59,9 +59,9 @@ def _run_status(run_id: str, follow_levels: bool) -> None:
             state = str(now.state).capitalize()
             if now.state.is_active:
                 st.progress(min(max(now.fraction, 0.0), 1.0))
-                state = joined(
-                    [state, f"{now.fraction:.0%}", f"{duration(now.seconds_left)} left" if now.seconds_left else ""]
-                )
+                waits = f"number {now.queue_position:,}" if now.queue_position else ""
+                left = f"{duration(now.seconds_left)} left" if now.seconds_left else ""
+                state = joined([state, waits or f"{now.fraction:.0%}", left])
             st.caption(state)
         if alive and (now.state.is_over or (follow_levels and job.trained_so_far != shown)):
             st.rerun()  # the page may now show what was missing

@@ -101,7 +101,7 @@ def progress(run: RunView) -> None:
     phase = run.phase
     if run.state == "queued":
         text = (
-            f"Waits for its turn, number {run.queue_position:,} in the queue"
+            f"Waits for its turn, number {run.queue_position:,} in the queue{_behind(run.id)}"
             if run.queue_position
             else "About to begin"
         )
@@ -126,6 +126,14 @@ def progress(run: RunView) -> None:
             ]
         )
     )
+
+
+def _behind(run_id: str) -> str:
+    """What trains while this run waits."""
+    from sae_core.jobs import active_jobs
+
+    names = [job.name for job in active_jobs() if job.id != run_id and job.snapshot().state == "running"]
+    return f", behind {literal(names[0], 40)}" if names else ""
 
 
 def outcome(run: RunView) -> None:

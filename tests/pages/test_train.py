@@ -191,6 +191,19 @@ def test_a_run_whose_data_set_was_deleted_is_opened_as_far_as_possible(
     assert len(app.get("bidi_component")) or len(app.get("plotly_chart"))
 
 
+def test_a_run_that_waits_for_another_says_so(open_page: OpenPage, table: Dataset, config: StackConfig) -> None:
+    long = jobs.start_job(table, config.replace(epochs=100_000), workspace=store.workspace(), name="the *long* one")
+    short = jobs.start_job(table, config, workspace=store.workspace())
+    app = open_page("train", data=table, config=config, run_id=short.id)
+    assert "number 1 in the queue, behind the \\*long\\* one" in "".join(bar.proto.text for bar in app.get("progress"))
+    assert "number 1" in "\n".join(caption.value for caption in app.sidebar.caption)
+    assert "Stop" in labels(app)
+    long.stop()
+    assert short.join(TIMEOUT)
+    app.run()
+    assert short.snapshot().state == "finished"
+
+
 def test_a_diverged_run_says_where_and_what_to_do(open_page: OpenPage, table: Dataset) -> None:
     wild = StackConfig(
         layers=[LayerConfig(units=3, activation="linear")], learning_rate=100, optimiser="sgd", epochs=500
