@@ -37,6 +37,6 @@ def start() -> None:
 sections: dict[str, list[Any]] = {"": [st.Page(start, title="Start", default=True, visibility="hidden")]}
 for place in PAGES:
     sections.setdefault(place.section, []).append(pages[place.address])
-chosen = st.navigation(sections)
+chosen = st.navigation(sections, expanded=True)
 with guarded():
     chosen.run()
