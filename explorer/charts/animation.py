@@ -72,7 +72,7 @@ def _markers(
     colouring: Colouring, rows: NDArray[np.int64], chosen: NDArray[np.bool_] | None
 ) -> tuple[dict[str, Any], list[str]]:
     groups = colouring.groups[rows]
-    marker: dict[str, Any] = {"size": 5.0 if len(rows) > 1000 else 7.0, "opacity": 0.8}
+    marker: dict[str, Any] = {"size": 5.0 if len(rows) > 1000 else 7.0, "opacity": 0.8, "line": {"width": 0}}
     if colouring.amounts is not None:
         marker |= {"color": colouring.amounts[rows], "coloraxis": "coloraxis"}
     else:
@@ -102,6 +102,11 @@ def _path(places: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
     return frames
 
 
+def _where(names: Sequence[str], frame: int) -> str:
+    level = frame // STEPS
+    return names[level] if frame % STEPS == 0 else f"{names[level]}  →  {names[level + 1]}"
+
+
 def _controls(names: Sequence[str]) -> dict[str, Any]:
     moving = {"frame": {"duration": FRAME_MS, "redraw": True}, "transition": {"duration": 0}}
     play = {**moving, "fromcurrent": True, "mode": "immediate"}
@@ -112,12 +117,7 @@ def _controls(names: Sequence[str]) -> dict[str, Any]:
     ]
     last = (len(names) - 1) * STEPS
     steps = [
-        {
-            "label": names[frame // STEPS] if frame % STEPS == 0 else "",
-            "method": "animate",
-            "args": [[f"{frame}"], stop],
-        }
-        for frame in range(last + 1)
+        {"label": _where(names, frame), "method": "animate", "args": [[f"{frame}"], stop]} for frame in range(last + 1)
     ]
     chip = {"bgcolor": "rgba(128, 138, 150, 0.18)", "bordercolor": style.LINE, "font": {"size": 12}}
     return {
@@ -144,13 +144,14 @@ def _controls(names: Sequence[str]) -> dict[str, Any]:
                 "y": -0.02,
                 "yanchor": "top",
                 "pad": {"t": 6, "b": 20},
-                "currentvalue": {"visible": False},
+                # Where one is stands above the slider; the labels of single steps would overlap.
+                "currentvalue": {"visible": True, "font": {"size": 14, "color": style.GREY}, "offset": 8},
                 "ticklen": 0,
                 "minorticklen": 0,
                 "bgcolor": "rgba(128, 138, 150, 0.18)",
                 "activebgcolor": style.BLUE,
                 "bordercolor": style.LINE,
-                "font": {"size": 11},
+                "font": {"size": 1, "color": "rgba(0, 0, 0, 0)"},
             }
         ],
     }

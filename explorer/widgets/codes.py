@@ -25,7 +25,7 @@ from explorer.widgets.rows import show_rows
 from explorer.widgets.selection import shapes_of
 from explorer.widgets.text import count, sentence
 from explorer.widgets.waiting import AT_ONCE, POLL_SECONDS, result_of
-from sae_core.analysis.placing import spread_rows, squares
+from sae_core.analysis.placing import APART, spread_rows, squares
 from sae_core.analysis.projections import LevelMap, Method
 from sae_core.analysis.sampling import stratified_rows
 from sae_core.analysis.selection import as_rows
@@ -33,7 +33,7 @@ from sae_core.data.dataset import Dataset
 from sae_core.model.trained import TrainedStack
 
 MAX_MAPS = 4  # a browser grants only a handful of WebGL contexts
-MAX_PICTURES = 48  # on one map
+MAX_PICTURES = 80  # on one map
 MAP_HEIGHT = 350
 MAPS_WIDTH = 740  # of two maps beside each other
 TRAVEL_CONFIG = {**style.MAP_CONFIG, "scrollZoom": False, "modeBarButtonsToRemove": ["select2d", "lasso2d"]}
@@ -130,7 +130,7 @@ def _one_map(
     figure = charts.map_figure(drawn, colouring, title=title, chosen=chosen, outline=outline, height=MAP_HEIGHT)
     if st.session_state.get("codes-pictures") and found.data.image_shape is not None:
         picked = spread_rows(drawn.points, MAX_PICTURES)
-        side = 0.9 * float(np.ptp(drawn.points, axis=0).max()) / squares(MAX_PICTURES)
+        side = 0.95 * APART * float(np.ptp(drawn.points, axis=0).max()) / squares(MAX_PICTURES)
         sources = pictures_of(found.data, drawn.rows[picked])
         map_layers.add_pictures(figure, drawn.points[picked], sources, side)
     if new is not None:

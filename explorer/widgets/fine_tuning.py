@@ -77,7 +77,8 @@ def verdict(changed: Flips) -> str:
     better = "more right than wrong" if changed.net > 0 else "more wrong than right" if changed.net < 0 else "as many"
     words = f"Fine-tuning turned {count(n, 'row')} round, {better} ({changed.net:+,})."
     if changed.chance < 0.05:
-        return f"{words} A coin would hardly do that: p = {changed.chance:.2g} (McNemar's test)."
+        p = f"p = {changed.chance:.2g}" if changed.chance >= 1e-4 else "p < 0.0001"
+        return f"{words} A coin would hardly do that: {p} (McNemar's test)."
     return f"{words} That may be chance: p = {changed.chance:.2f} (McNemar's test)."
 
 

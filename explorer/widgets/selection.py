@@ -58,17 +58,6 @@ def selection_bar(session: Session, data: Dataset) -> None:
             with st.popover("Composition", icon=":material/donut_small:"):
                 _composition(data, rows)
         _saving(session, data, rows)
-        if len(rows):
-            st.download_button(
-                "CSV",
-                lambda: choosing.selection_csv(data, rows),
-                file_name="selection.csv",
-                mime="text/csv",
-                icon=":material/download:",
-                on_click="ignore",
-                key="selection-csv",
-                help="The chosen rows with their numbers, labels, part of the split and columns.",
-            )
 
 
 def selectable_chart(
@@ -259,18 +248,27 @@ def composition_table(title: str, shares: Sequence[Share], chosen: int) -> str:
 
 
 def _saving(session: Session, data: Dataset, rows: NDArray[np.int64]) -> None:
-    if session.run_id is None:
-        return
     kept = session.page("selection")
     try:
-        found = _saved(session.run_id)
+        found = {} if session.run_id is None else _saved(session.run_id)
     except SaeError as error:
         found = {}
         kept["save error"] = str(error)
     if not len(rows) and not found:
         return
-    with st.popover("Saved", icon=":material/bookmark:"):
+    with st.popover("Keep", icon=":material/bookmark:"):
         if len(rows):
+            st.download_button(
+                "Chosen rows as CSV",
+                lambda: choosing.selection_csv(data, rows),
+                file_name="selection.csv",
+                mime="text/csv",
+                icon=":material/download:",
+                on_click="ignore",
+                key="selection-csv",
+                help="The chosen rows with their numbers, labels, part of the split and columns.",
+            )
+        if len(rows) and session.run_id is not None:
             st.text_input("Name", key="selection-name", max_chars=MAX_NAME, placeholder="e.g. strange sevens")
             st.button(
                 "Save selection",

@@ -76,8 +76,8 @@ def detections(
                 float(metrics.average_precision_score(truth, score)),
                 false_alarms,
                 hits,
-                recall[::-1],
-                precision[::-1],
+                recall[-2::-1],  # without the point that scikit-learn adds for no row at all
+                precision[-2::-1],
                 int(truth.sum()),
                 len(rows),
             )

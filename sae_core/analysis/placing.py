@@ -52,6 +52,9 @@ def place_rows(
     return np.asarray((drawn.points[found.indices] * weights[:, :, None]).sum(axis=1), dtype=np.float32)
 
 
+APART = 0.85  # of a square of `spread_rows`: the least distance, along either axis, between two of its points
+
+
 def spread_rows(points: NDArray[np.floating], count: int) -> NDArray[np.int64]:
     """Positions of at most `count` points that stand for all of them, none close to another.
 
@@ -73,8 +76,14 @@ def spread_rows(points: NDArray[np.floating], count: int) -> NDArray[np.int64]:
     number = cells[:, 0] * side + cells[:, 1]
     order = np.lexsort((off, number))  # by square, the nearest to its middle first
     _, first, sizes = np.unique(number[order], return_index=True, return_counts=True)
-    chosen = order[first][np.argsort(-sizes, kind="stable")[:count]]
-    return np.sort(chosen).astype(np.int64)
+    candidates = order[first][np.argsort(-sizes, kind="stable")]
+    apart = APART * extent / side
+    chosen: list[int] = []
+    for candidate in candidates.tolist():
+        off_others = np.abs(points[chosen] - points[candidate]).max(axis=1)
+        if len(chosen) < count and (off_others >= apart).all():
+            chosen.append(candidate)
+    return np.sort(np.array(chosen, dtype=np.int64))
 
 
 def squares(count: int) -> int:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from sae_core.analysis.placing import place_rows, spread_rows
+from sae_core.analysis.placing import place_rows, spread_rows, squares
 from sae_core.analysis.projections import MapSettings, Method, Metric, draw_map
 from sae_core.errors import ProjectionError
 
@@ -53,6 +53,8 @@ def test_spread_rows_are_few_distinct_and_apart(x: NDArray[np.float64]) -> None:
     chosen = spread_rows(points, 12)
     assert 3 <= len(chosen) <= 12
     assert len(set(chosen.tolist())) == len(chosen)
+    gaps = np.abs(points[chosen][:, None] - points[chosen][None]).max(axis=2) + 9 * np.eye(len(chosen)) * np.ptp(points)
+    assert gaps.min() >= 0.85 * np.ptp(points, axis=0).max() / squares(12)  # side by side without overlap
     assert {0, 1, 2} == set((chosen // 60).tolist())  # every group is represented
     assert len(spread_rows(points[:0], 5)) == 0
     assert len(spread_rows(np.ones((9, 2)), 5)) == 1

@@ -34,7 +34,8 @@ def test_points_travel_from_map_to_map_at_one_scale() -> None:
         np.testing.assert_allclose(places[frame], expected[[0, 5, 7]], atol=1e-5)
         assert np.abs(expected).max() == pytest.approx(1.0, abs=1e-5)
     labels = [step.label for step in figure.layout.sliders[0].steps]
-    assert [label for label in labels if label] == ["&lt;b&gt;Input&lt;/b&gt;", "Level 1", "Level 2"]
+    assert labels[::STEPS] == ["&lt;b&gt;Input&lt;/b&gt;", "Level 1", "Level 2"]
+    assert labels[STEPS + 1] == "Level 1  →  Level 2"
     assert [button.label for button in figure.layout.updatemenus[0].buttons] == ["▶ Play", "❚❚ Pause"]
 
 

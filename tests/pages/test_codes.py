@@ -269,7 +269,7 @@ def test_pictures_lie_on_the_maps(open_page: OpenPage, trained: Train, pictures:
     assert not app.error
     maps = [chart.proto.spec for chart in app.get("plotly_chart") if '"images"' in chart.proto.spec]
     assert len(maps) == 3
-    assert all(3 <= spec.count("data:image") <= 48 for spec in maps)
+    assert all(3 <= spec.count("data:image") <= 80 for spec in maps)
 
 
 def test_colours_by_a_unit_follow_its_activity(page: AppTest, table: Dataset) -> None:
