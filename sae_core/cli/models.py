@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 @click.argument("model")
 @click.argument("data")
 @click.option(
-    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True, help="A .parquet or .csv file."
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="A .parquet or .csv file; a folder for a table of many files.",
 )
 @click.option("--level", type=int, help="0 (the prepared input) and up.  [default: the deepest]")
 @click.option("--fine-tuned", is_flag=True, help="Codes of the stack after supervised fine-tuning.")
@@ -44,10 +48,16 @@ def encode(
     MODEL is a folder, a bundle (.zip) or the id of a run; DATA what it was trained on: a table, pictures or arrays.
 
     Tables are read, encoded and written a few thousand rows at a time: their length does not matter.
+
+    A folder or a "pattern-*.parquet" of many table files becomes a folder of as many Parquet files: --output names it.
+    Where torchrun starts this command, its processes share the files.
     """
+    from sae_core.cli.sharded import encode_shards, is_sharded
     from sae_core.export.stream import encode_file
 
     stack, _, _ = _read_model(model, workspace)
+    if stack.preparation.kind == "table" and is_sharded(data):
+        return encode_shards(stack, data, output, level=level, fine_tuned=fine_tuned, keep=keep, as_json=as_json)
     with progress(as_json) as report:
         written = encode_file(stack, data, output, level=level, fine_tuned=fine_tuned, keep=keep, progress=report)
     for note in written.notes:

@@ -46,19 +46,37 @@ _OWN_OPTIONS = ("epochs", "batch_size", "learning_rate", "activation", "seed")  
 @click.option("--validation", type=float, help="Share of validation rows, 0 to below 1.")
 @click.option("--test", "test_share", type=float, help="Share of test rows, 0 to below 1.")
 @click.option("--name", default="", help="Name of the run.")
+@click.option(
+    "--work",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Tables of many files: folder for prepared rows and checkpoints.  [default: beside --out]",
+)
 @workspace_option
 @json_option
 def train(
-    data: str, label: str | None, out: Path | None, workspace: Path | None, name: str, as_json: bool, **options: Any
+    data: str,
+    label: str | None,
+    out: Path | None,
+    work: Path | None,
+    workspace: Path | None,
+    name: str,
+    as_json: bool,
+    **options: Any,
 ) -> None:
     """Train a stack on a table, pictures, arrays or a sample.
 
     DATA is a table, pictures (ZIP or folder), arrays, or a sample such as mnist.
 
     The run appears in the application, too. Ctrl-C stops it and keeps what is trained so far.
+
+    A folder or a "pattern-*.parquet" of many table files may be larger than memory: it is read in shards, and trained
+    by all processes where torchrun starts this command. --layers and --out are needed then.
     """
+    from sae_core.cli.sharded import is_sharded, train_on_shards
     from sae_core.jobs import start_job
 
+    if is_sharded(data):
+        return train_on_shards(data, label, out, work, options, lambda base: _changed(base, options), as_json)
     with progress(as_json) as report:
         dataset = _read_data(data, label, report)
     dataset = _with_split(dataset, options["validation"], options["test_share"])
@@ -119,22 +137,26 @@ def _with_split(data: Dataset, validation: float | None, test: float | None) -> 
 
 def _config(data: Dataset, options: dict[str, Any]) -> StackConfig:
     """Settings from the file or preset, or the data's own suggestion; then the options."""
-    from sae_core.config import LayerConfig, StackConfig
     from sae_core.presets import preset
     from sae_core.training.plan import suggest_config
 
     if options["config_file"] is not None and options["preset_name"]:
         raise ConfigError("--config and --preset both give the whole stack. Choose one of them.")
+    if options["preset_name"]:
+        return _changed(preset(data, options["preset_name"]).config, options)
+    return _changed(suggest_config(data), options)
+
+
+def _changed(config: StackConfig, options: dict[str, Any]) -> StackConfig:
+    """Settings from the file, or those given; then the options."""
+    from sae_core.config import LayerConfig, StackConfig
+
     file: Path | None = options["config_file"]
     if file is not None:
         try:
             config = StackConfig.from_json(file.read_text(encoding="utf-8"))
         except (OSError, UnicodeError) as error:
             raise ConfigError(f"{file} cannot be read ({error}). Check the path.") from None
-    elif options["preset_name"]:
-        config = preset(data, options["preset_name"]).config
-    else:
-        config = suggest_config(data)
     layers = list(config.layers)
     if options["layers"]:
         layers = [LayerConfig(units=units) for units in _units(options["layers"])]

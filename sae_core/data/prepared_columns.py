@@ -14,6 +14,7 @@ UTC. A category that training never saw, or saw too rarely, is `other`; without 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -253,12 +254,17 @@ def choose_categories(values: pd.Series[Any]) -> tuple[tuple[str, ...], bool]:
     As scikit-learn's `OneHotEncoder(max_categories=MAX_CATEGORIES, min_frequency=RARE_CATEGORY_SHARE,
     handle_unknown="infrequent_if_exist")` chooses them.
     """
-    counts = {str(value): int(count) for value, count in words(values).value_counts().items()}
+    return choose_counted({str(value): int(count) for value, count in words(values).value_counts().items()})
+
+
+def choose_counted(counts: Mapping[str, int], rest: int = 0) -> tuple[tuple[str, ...], bool]:
+    """The same from counts of the values. rest: occurrences of further rare values that were not told apart."""
     order = sorted(counts, key=lambda value: (-counts[value], value))
-    kept = [value for value in order if counts[value] >= RARE_CATEGORY_SHARE * sum(counts.values())]
-    if len(kept) < len(order) or len(kept) > MAX_CATEGORIES:
+    least = RARE_CATEGORY_SHARE * (sum(counts.values()) + rest)
+    kept = [value for value in order if counts[value] >= least]
+    if len(kept) < len(order) or len(kept) > MAX_CATEGORIES or rest:
         kept = kept[: MAX_CATEGORIES - 1]
-    return tuple(sorted(kept)), len(kept) < len(order)
+    return tuple(sorted(kept)), len(kept) < len(order) or rest > 0
 
 
 def _odd(values: pd.Series[Any]) -> str:

@@ -102,8 +102,13 @@ def plan(data: Dataset, config: StackConfig, n_inputs: int) -> tuple[Phase, ...]
     Raises:
         ConfigError: the settings do not fit this data set.
     """
-    config = config.fitted(data.image_shape)
-    n_train, depth, widths = len(data.split.train), len(config.layers), (n_inputs, *config.units)
+    labelled = len(supervised_rows(data, config)) if data.has_labels else 0
+    return phases_of(config.fitted(data.image_shape), n_inputs, len(data.split.train), labelled)
+
+
+def phases_of(config: StackConfig, n_inputs: int, n_train: int, labelled: int) -> tuple[Phase, ...]:
+    """The phases of a training on so many rows. config: fitted to the pictures; labelled: rows with a label, or 0."""
+    depth, widths = len(config.layers), (n_inputs, *config.units)
     shape = " -> ".join(str(width) for width in widths)
     phases: list[Phase] = []
 
@@ -125,8 +130,7 @@ def plan(data: Dataset, config: StackConfig, n_inputs: int) -> tuple[Phase, ...]
     if config.pretraining == "joint":
         add("joint", depth, f"Deep autoencoder: {shape}", joint_epochs(config, n_train), *deep)
     add("unrolled", depth, f"Unrolled fine-tuning: {shape}", config.unrolled_epochs, *deep)
-    if data.has_labels:
-        labelled = len(supervised_rows(data, config))
+    if labelled:
         for level in range(depth + 1):
             where = f"level {level}" if level else "the input"
             rate = config.softmax_learning_rate
@@ -173,8 +177,22 @@ def check(data: Dataset, config: StackConfig, preparation: Preparation) -> None:
     Raises:
         ConfigError: with what to choose instead.
     """
-    config = config.fitted(data.image_shape)
-    total = parameter_counts(preparation.n_inputs, len(data.classes), config).total
+    check_settings(config.fitted(data.image_shape), preparation, len(data.split.train), len(data.classes))
+    for level, layer in enumerate(config.fitted(data.image_shape).layers, start=1):
+        if layer.kind == "convolution" and 4 * len(data) * layer.units > MAX_PREPARED_BYTES:
+            raise ConfigError(
+                f"Level {level}: codes of {layer.units:,} values for {len(data):,} pictures do not fit into memory. "
+                "Choose fewer channels, a larger stride or pooling."
+            )
+
+
+def check_settings(config: StackConfig, preparation: Preparation, n_train: int, n_classes: int) -> None:
+    """Refuse settings that cannot work on so many training rows and classes. config: fitted to the pictures.
+
+    Raises:
+        ConfigError: with what to choose instead.
+    """
+    total = parameter_counts(preparation.n_inputs, n_classes, config).total
     if total > MAX_PARAMETERS:
         raise ConfigError(
             f"This stack has {total:,} weights, more than {MAX_PARAMETERS:,}. Choose fewer units or levels."
@@ -205,14 +223,9 @@ def check(data: Dataset, config: StackConfig, preparation: Preparation) -> None:
             raise ConfigError(
                 f"Level {level}: the contractive penalty has no closed form with normalisation. Choose one of them."
             )
-        if layer.normalisation == "batch" and len(data.split.train) < 2:
+        if layer.normalisation == "batch" and n_train < 2:
             raise ConfigError(
                 f"Level {level}: batch normalisation needs at least two training rows. Choose layer normalisation."
-            )
-        if layer.kind == "convolution" and 4 * len(data) * layer.units > MAX_PREPARED_BYTES:
-            raise ConfigError(
-                f"Level {level}: codes of {layer.units:,} values for {len(data):,} pictures do not fit into memory. "
-                "Choose fewer channels, a larger stride or pooling."
             )
         below = output_range(layer.activation)
 
