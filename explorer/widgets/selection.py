@@ -45,9 +45,15 @@ def selection_bar(session: Session, data: Dataset) -> None:
     ):
         if len(rows):
             st.markdown(summary(data, rows), width="stretch")
-            st.button("Clear", icon=":material/close:", on_click=_choose, args=(session, (), "cleared"))
             st.button(
-                "Invert", icon=":material/swap_horiz:", on_click=_choose, args=(session, inverted(rows, len(data)), "")
+                "Clear", icon=":material/close:", type="tertiary", on_click=_choose, args=(session, (), "cleared")
+            )
+            st.button(
+                "Invert",
+                icon=":material/swap_horiz:",
+                type="tertiary",
+                on_click=_choose,
+                args=(session, inverted(rows, len(data)), ""),
             )
         else:
             st.markdown(":grey[No rows chosen. Draw a lasso on a map, click a picture or a cell, or search.]")
@@ -58,6 +64,18 @@ def selection_bar(session: Session, data: Dataset) -> None:
             with st.popover("Composition", icon=":material/donut_small:"):
                 _composition(data, rows)
         _saving(session, data, rows)
+        if len(rows):
+            st.download_button(
+                "CSV",
+                lambda: choosing.selection_csv(data, rows),
+                file_name="selection.csv",
+                mime="text/csv",
+                icon=":material/download:",
+                on_click="ignore",
+                key="selection-csv",
+                type="tertiary",
+                help="The chosen rows with their numbers, labels, part of the split and columns.",
+            )
 
 
 def selectable_chart(
@@ -156,6 +174,7 @@ def _undo(session: Session) -> None:
         st.button(
             "Back",
             icon=":material/undo:",
+            type="tertiary",
             on_click=session.select_before,
             key="selection-back",
             help="The rows that were chosen before these.",
@@ -254,20 +273,9 @@ def _saving(session: Session, data: Dataset, rows: NDArray[np.int64]) -> None:
     except SaeError as error:
         found = {}
         kept["save error"] = str(error)
-    if not len(rows) and not found:
+    if not found and not (len(rows) and session.run_id is not None):
         return
     with st.popover("Keep", icon=":material/bookmark:"):
-        if len(rows):
-            st.download_button(
-                "Chosen rows as CSV",
-                lambda: choosing.selection_csv(data, rows),
-                file_name="selection.csv",
-                mime="text/csv",
-                icon=":material/download:",
-                on_click="ignore",
-                key="selection-csv",
-                help="The chosen rows with their numbers, labels, part of the split and columns.",
-            )
         if len(rows) and session.run_id is not None:
             st.text_input("Name", key="selection-name", max_chars=MAX_NAME, placeholder="e.g. strange sevens")
             st.button(
