@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 import numpy as np
-import pandas as pd
 import streamlit as st
 
 from explorer import contests, store
@@ -20,6 +19,7 @@ from explorer.contests import Contestant
 from explorer.session import Session
 from explorer.tasks import Task, TaskState
 from explorer.widgets.contest_rows import show_rows_given_back
+from explorer.widgets.experiments import choose, units_of
 from explorer.widgets.figures import save_menu, show_chart
 from explorer.widgets.live_chart import live_chart
 from explorer.widgets.selection import selectable_chart
@@ -50,7 +50,7 @@ def show(session: Session, data: Dataset) -> None:
     """The whole tab."""
     past = experiments(store.workspace(), "ways", data.fingerprint)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        experiment = _choose(past)
+        experiment = choose(past, key="contest-choice")
         first = contests.contestants(experiment) if experiment else ()
         _buttons(session, data, experiment, first)
     if experiment is None:
@@ -60,23 +60,6 @@ def show(session: Session, data: Dataset) -> None:
     finished = [each for each in first if each.is_finished]
     if finished:
         _results(session, data, experiment, finished)
-
-
-def _choose(past: Sequence[Experiment]) -> Experiment | None:
-    """The experiment to look at: the newest one, or an older one."""
-    if len(past) < 2:
-        return past[0] if past else None
-    return st.selectbox(
-        "Experiment",
-        past,
-        format_func=lambda each: f"{pd.Timestamp(each.created):%d %b, %H:%M} · {_units(each.config)}",
-        key=f"contest-choice-{past[0].id}",
-        width=260,
-    )
-
-
-def _units(config: StackConfig) -> str:
-    return "-".join(str(width) for width in config.units)
 
 
 def _buttons(session: Session, data: Dataset, experiment: Experiment | None, now: Sequence[Contestant]) -> None:
@@ -89,7 +72,7 @@ def _buttons(session: Session, data: Dataset, experiment: Experiment | None, now
         disabled=active,
         on_click=_start,
         args=(session, data),
-        help=f"Trains {_units(session.config)}, as it stands on the Design page, three times: greedily, jointly, and "
+        help=f"Trains {units_of(session.config)}, as it stands on the Design page, three times: greedily, jointly, and "
         "greedily then jointly, on the same rows, from the same seed and with the same number of gradient steps.",
     )
     if experiment is None:
@@ -131,7 +114,7 @@ def _explain(config: StackConfig, data: Dataset) -> None:
     steps = sum(phase.epochs * phase.steps_per_epoch for phase in phases if phase.kind == "joint")
     with st.container(border=True):
         st.markdown(
-            f"Is it worth training **{_units(config)}** level by level? Each way gets {count(made.epochs, 'epoch')} "
+            f"Is it worth training **{units_of(config)}** level by level? Each way gets {count(made.epochs, 'epoch')} "
             f"over the training rows, {steps:,} gradient steps in all."
         )
         grid = st.grid(4, min_column_width=210)

@@ -11,11 +11,11 @@ from explorer import label_shares, store
 from explorer.charts.label_shares import TITLES, accuracy_by_share
 from explorer.session import Session
 from explorer.tasks import TaskState
+from explorer.widgets.experiments import choose, units_of
 from explorer.widgets.figures import show_chart
 from explorer.widgets.frame import empty_state
 from explorer.widgets.text import count, sentence
 from explorer.widgets.waiting import POLL_SECONDS
-from sae_core.config import StackConfig
 from sae_core.data.dataset import Dataset
 from sae_core.errors import SaeError
 from sae_core.runs.experiments import Experiment, delete_experiment, experiments
@@ -38,33 +38,17 @@ def show(session: Session, data: Dataset) -> None:
         )
         return
     past = experiments(store.workspace(), "shares", data.fingerprint)
-    experiment = _choose(past)
+    experiment = choose(past, key="shares-choice")
     _controls(session, data, experiment)
     if experiment is None:
         with st.container(border=True):
             st.markdown(
-                f"How many labels does **{_units(session.config)}** need, and is pretraining worth it? The stack is "
+                f"How many labels does **{units_of(session.config)}** need, and is pretraining worth it? The stack is "
                 "trained without labels first, once a seed; then it is fine-tuned with a share of the labels, once "
                 "from the pretrained weights and once from random ones, with the same number of gradient steps."
             )
         return
     _live(experiment)
-
-
-def _choose(past: Sequence[Experiment]) -> Experiment | None:
-    if len(past) < 2:
-        return past[0] if past else None
-    return st.selectbox(
-        "Experiment",
-        past,
-        format_func=lambda each: f"{pd.Timestamp(each.created):%d %b, %H:%M} · {_units(each.config)}",
-        key=f"shares-choice-{past[0].id}",
-        width=260,
-    )
-
-
-def _units(config: StackConfig) -> str:
-    return "-".join(str(width) for width in config.units)
 
 
 def _controls(session: Session, data: Dataset, experiment: Experiment | None) -> None:
@@ -93,7 +77,7 @@ def _controls(session: Session, data: Dataset, experiment: Experiment | None) ->
             on_click=_start,
             args=(session, data, tuple(shares), int(seeds)),
             key="shares-start",
-            help=f"Trains {_units(session.config)}, as it stands on the Design page, in the background.",
+            help=f"Trains {units_of(session.config)}, as it stands on the Design page, in the background.",
         )
         if experiment is not None and active:
             st.button(
@@ -171,7 +155,7 @@ def _show(experiment: Experiment, found: Sequence[ShareSummary], words: str) -> 
         with st.container(border=True, key="shares-summary"):
             st.markdown(f"**{sentence(words, 900)}**")
             st.caption(
-                f"{_units(experiment.config)}. A difference counts beyond half a point and two standard errors over "
+                f"{units_of(experiment.config)}. A difference counts beyond half a point and two standard errors over "
                 "the seeds. Every fine-tuning takes the same number of gradient steps."
             )
     figure = accuracy_by_share(found)

@@ -4,6 +4,10 @@
     reconstruction   what each level gives back, and how far it is from the original
     classification   how well the classes can be told apart at each level
     levels           what each level keeps: variance, neighbours, units alive, effective rank
+    verdict          whether another level pays, in one sentence
+    contest          one architecture trained in several ways, and PCA, measured alike
+    units            what single units read, say and draw
+    decoding         codes moved by hand, walks between rows, the plane of a two-unit code
 
 Nothing here draws, and nothing here knows a page: results are frozen dataclasses of arrays that charts, exports and
 notebooks read alike. Functions that take seconds accept `report(fraction, text)`; to cancel them, raise from it.

@@ -11,7 +11,7 @@ from explorer import store
 from sae_core.config import StackConfig
 from sae_core.data.dataset import Dataset
 from sae_core.jobs import active_jobs
-from sae_core.runs.experiments import experiments
+from sae_core.runs.experiments import add_result, create_experiment, experiments
 from tests.pages.conftest import OpenPage, press, seen
 from tests.pages.waiting import control, settled
 
@@ -151,3 +151,18 @@ def test_nothing_to_tell_apart(open_page: OpenPage, unlabelled: Dataset) -> None
     app = shares_tab(open_page("experiments", data=unlabelled, config=CONFIG))
     assert "no classes to tell apart" in seen(app)
     assert not app.exception
+
+
+def test_an_earlier_experiment_can_be_looked_at(open_page: OpenPage, table: Dataset) -> None:
+    for units in ([4, 2], [5]):
+        begun = create_experiment(
+            store.workspace(), "shares", table, CONFIG.replace(layers=units), {"shares": [1.0], "seeds": [0]}
+        )
+        result = {"method": "pretrained", "share": 1.0, "seed": 0, "rows": 84, "accuracy": 0.5 + 0.1 * len(units)}
+        add_result(store.workspace(), begun.id, result)
+    app = shares_tab(open_page("experiments", data=table, config=CONFIG))
+    assert "60.0 %" in app.dataframe[0].value["Pretrained, then fine-tuned"][0]  # the newest
+    earlier = control(app.selectbox, "Earlier experiments")
+    assert earlier.options[1].endswith("4-2")
+    earlier.select_index(1)
+    assert "70.0 %" in app.run().dataframe[0].value["Pretrained, then fine-tuned"][0]
