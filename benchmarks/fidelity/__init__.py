@@ -1,0 +1,1 @@
+"""Published findings on stacked autoencoders, reproduced on the shipped digits: `python -m benchmarks.fidelity`."""
