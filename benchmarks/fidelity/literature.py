@@ -21,11 +21,11 @@ TITLES: dict[Part, str] = {
 NOTES: dict[Part, str] = {
     "a": "Published: Vincent et al. 2010 (JMLR 11), table 3, mnist-basic: 10,000 training, 2,000 validation and 50,000 "
     "test pictures; there SVM with RBF kernel 3.03, DBN-3 3.11. Ours: 8,000, 2,000 and the official 10,000.",
-    "b": "SDAE-3 and the same stack from its initial weights, fine-tuned alike; below 100 % with four times the epochs "
-    "in smaller batches. Gain: error without pretraining minus error with it, seed by seed. Erhan et al. 2010 (JMLR "
-    "11) report that pretraining helps most where labels are few; they give curves, not figures.",
-    "c": "Vincent et al. 2010 show (section 6.4, table 5) that higher denoising levels serve a linear classifier better. "
-    "UFLDL: Ng et al., exercise on stacked autoencoders, with 60,000 training pictures; ours with 8,000.",
+    "b": "SDAE-3, and the same stack from its initial weights, fine-tuned alike; below 100 % with four times the "
+    "epochs in smaller batches. Gain: error without pretraining minus error with it, seed by seed.",
+    "c": "Vincent et al. 2010 (table 5) train support vector machines on the codes of SDAE-3: each level serves them "
+    "better than the one below. UFLDL: Ng et al. 2011, exercise on deep networks for digit classification, 87.7 and "
+    "97.6 % right with 60,000 training pictures; ours with 8,000.",
     "d": "Published: Hinton & Salakhutdinov 2006 (Science 313), with 60,000 training pictures; ours with 8,000. All "
     "three ways of training take the same number of gradient steps.",
 }
@@ -93,6 +93,7 @@ TRAININGS: dict[str, Training] = {
         f"labels, {pretraining}, {_share(share)}": _labels(pretraining, share)
         for share in work.SHARES
         for pretraining in ("greedy", "none")
+        if (share, pretraining) != (1, "greedy")  # that is SDAE-3 itself
     },
     "best known": _classifier("best-known"),
     "UFLDL": _classifier("ufldl"),
@@ -107,6 +108,7 @@ def _gains() -> list[Row]:
     rows = []
     for share in work.SHARES:
         none, greedy = f"labels, none, {_share(share)}", f"labels, greedy, {_share(share)}"
+        greedy = greedy if greedy in TRAININGS else "SDAE-3"
         rows += [
             Row("b", f"{_share(share)} of the labels, no pretraining", "", none),
             Row("b", f"{_share(share)} of the labels, pretrained", "", greedy),

@@ -67,7 +67,7 @@ def collect(
 def settings(laboratory: Laboratory, training: str) -> str:
     """Digest of what a training's result depends on, beside its name and seed."""
     preset = TRAININGS[training].preset
-    config = None if preset is None else laboratory.preset(preset, 0).model_dump()
+    config = None if preset is None else laboratory.preset(preset, 0).model_dump(exclude_defaults=True)
     constants = (work.FEW_LABELS_EPOCHS, work.FEW_LABELS_STEPS, work.DEEP_EPOCHS, work.GREEDY_SHARE, work.COMPONENTS)
     whole = json.dumps([sae.__version__, laboratory.data.fingerprint, config, constants], sort_keys=True)
     return hashlib.sha256(whole.encode()).hexdigest()[:16]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 import sae_core as sae
 from sae_core.analysis.classification import accuracy, classify
-from sae_core.config import StackConfig
+from sae_core.config import LayerConfig, StackConfig
 from sae_core.data.dataset import Dataset, SplitName
 from sae_core.model.trained import TrainedStack
 from sae_core.training.plan import joint_epochs
@@ -53,10 +53,13 @@ def shrunk(config: StackConfig) -> StackConfig:
     def few(epochs: int | None, most: int) -> int:
         return min(most, epochs or 0)
 
-    layers = tuple(
-        layer.replace(units=max(4, layer.units // 40), epochs=None if layer.epochs is None else few(layer.epochs, 3))
-        for layer in config.layers
-    )
+    def smaller(layer: LayerConfig) -> LayerConfig:
+        epochs = None if layer.epochs is None else few(layer.epochs, 3)
+        if layer.kind == "convolution":
+            return layer.replace(channels=max(2, layer.channels // 16), epochs=epochs, input_shape=None, units=0)
+        return layer.replace(units=max(4, layer.units // 40), epochs=epochs)
+
+    layers = tuple(smaller(layer) for layer in config.layers)
     return config.replace(
         layers=layers,
         epochs=few(config.epochs, 3),
@@ -145,10 +148,10 @@ def classifier(laboratory: Laboratory, preset: str, seed: int) -> Figures:
 def few_labels(config: StackConfig, share: float, rows: int) -> StackConfig:
     """The settings for a share of the labels: smaller batches and more epochs, so that there are steps to learn by."""
     if share == 1:
-        return config.replace(softmax_epochs=0)
+        return config
     return config.replace(
         label_share=share,
-        softmax_epochs=0,
+        softmax_epochs=FEW_LABELS_EPOCHS * config.softmax_epochs,
         fine_tune_epochs=FEW_LABELS_EPOCHS * config.fine_tune_epochs,
         batch_size=max(1, min(config.batch_size, round(share * rows) // FEW_LABELS_STEPS)),
     )
@@ -174,7 +177,7 @@ def squared_errors(laboratory: Laboratory, rebuild: Callable[[NDArray[np.float32
 def deep_autoencoder(laboratory: Laboratory, way: str, seed: int) -> Figures:
     """784-1000-500-250-30 by equal numbers of gradient steps: "greedy", "unrolled" (greedy first) or "joint"."""
     config = laboratory.preset("hinton-2006", seed).replace(softmax_epochs=0, fine_tune_epochs=0)
-    total = 8 if laboratory.quick else DEEP_EPOCHS
+    total = 16 if laboratory.quick else DEEP_EPOCHS
     depth = len(config.layers)
     greedy = total if way == "greedy" else total // GREEDY_SHARE
     config = config.replace(epochs=greedy // depth, unrolled_epochs=total - greedy)

@@ -1,0 +1,116 @@
+"""The program of published findings, at its quickest: every figure comes from a training, and nothing is kept unasked."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from benchmarks.fidelity import report, work
+from benchmarks.fidelity.__main__ import main
+from benchmarks.fidelity.literature import NOTES, ROWS, TITLES, TRAININGS
+from benchmarks.fidelity.results import Result, collect, settings
+from benchmarks.fidelity.work import Laboratory
+from sae_core.config import StackConfig
+
+RESULTS = Path(__file__).resolve().parents[2] / "benchmarks" / "RESULTS.md"
+
+
+@pytest.fixture(scope="module")
+def laboratory() -> Laboratory:
+    return Laboratory(quick=True)
+
+
+def test_every_row_has_a_training_and_every_part_its_words() -> None:
+    assert {name for row in ROWS for name in row.trainings} == set(TRAININGS)
+    assert {row.part for row in ROWS} == set(TITLES) == set(NOTES)
+
+
+def test_the_program_runs_every_part_and_goes_on_from_its_cache(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    main(["--quick", "--seeds", "1", "--cache", str(tmp_path)])
+    first = capsys.readouterr().out
+    files = sorted(tmp_path.iterdir())
+    assert len(files) == len(TRAININGS)
+    assert all(f"{name}, seed 0: " in first for name in TRAININGS)
+    assert all(title in first for title in TITLES.values())
+    # A result that is there is taken as it is, so the table shows exactly what the trainings gave.
+    changed = json.loads((tmp_path / "deep-pca-0.json").read_text())
+    changed["figures"]["reconstruction, test"] = 4321.0
+    (tmp_path / "deep-pca-0.json").write_text(json.dumps(changed))
+    (tmp_path / "deep-joint-0.json").unlink()
+    main(["--quick", "--seeds", "1", "--only", "d", "--cache", str(tmp_path)])
+    second = capsys.readouterr().out
+    assert "4321.00" in second
+    assert [line.split(",")[0] for line in second.splitlines() if ", seed 0: " in line] == ["deep"]
+
+
+def test_results_of_other_settings_are_computed_anew(laboratory: Laboratory, tmp_path: Path) -> None:
+    (found,) = collect(laboratory, ["deep, PCA"], [0], tmp_path)
+    file = tmp_path / "deep-pca-0.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "settings": "others", "figures": {}}))
+    (again,) = collect(laboratory, ["deep, PCA"], [0], tmp_path)
+    assert again.figures == found.figures
+    assert again.settings == settings(laboratory, "deep, PCA")
+
+
+def test_pretraining_is_shared_and_changes_no_result(laboratory: Laboratory) -> None:
+    config = laboratory.preset("vincent-2010-sdae-3", seed=5)
+    fresh = Laboratory(quick=True)
+    first = fresh.supervise(config)
+    again = fresh.supervise(config.replace(fine_tune_dropout=0.5))
+    assert len(fresh.pretrained) == 1
+    assert (first.encode(fresh.data, 3) == again.encode(fresh.data, 3)).all()
+    assert work.errors(first, fresh.data) == work.errors(Laboratory(quick=True).supervise(config), fresh.data)
+
+
+def test_test_rows_are_never_trained_on() -> None:
+    data = work.digits(quick=False)
+    assert [len(data.split.rows(part)) for part in ("train", "validation", "test")] == [8000, 2000, 10000]
+    assert data.official_test is not None
+    assert not data.official_test[data.split.train].any()
+
+
+def test_few_labels_leave_steps_to_learn_by() -> None:
+    config = StackConfig(layers=[4], fine_tune_epochs=30, batch_size=100)
+    assert work.few_labels(config, 1.0, 8000) == config
+    one = work.few_labels(config, 0.01, 8000)
+    assert (one.batch_size, one.fine_tune_epochs, one.label_share) == (10, 120, 0.01)
+
+
+def test_a_row_is_the_mean_over_seeds_and_gains_are_paired() -> None:
+    row = next(row for row in ROWS if row.minus)
+    values = {row.training: (5.0, 9.0), row.minus: (4.0, 6.0)}
+    results = [
+        Result(name, seed, "", {"fine-tuned, test": value, "fine-tuned, validation": value + 1}, 60.0, "")
+        for name, pair in values.items()
+        for seed, value in enumerate(pair)
+    ]
+    line = report._line(row, {name: {r.seed: r for r in results if r.training == name} for name in values})
+    assert line.test == (1.0, 3.0)
+    assert line.cells == (row.what, "–", "2.00 ± 1.41", "2.00 ± 1.41", "2", "")
+
+
+def test_the_section_is_replaced_and_the_rest_stays(tmp_path: Path) -> None:
+    file = tmp_path / "RESULTS.md"
+    file.write_text("# Results\n\n<!-- other -->\nkept\n")
+    for text in ("first", "second"):
+        report.write(f"{report.BEGIN}\n{text}\n{report.END}\n", file)
+    assert file.read_text() == f"# Results\n\n<!-- other -->\nkept\n\n{report.BEGIN}\nsecond\n{report.END}\n"
+
+
+def test_the_kept_results_have_every_row() -> None:
+    text = RESULTS.read_text(encoding="utf-8")
+    section = text[text.index(report.BEGIN) : text.index(report.END)]
+    found = re.findall(r"^\| ([^|]+) \| ([^|]+) \| (\d+\.\d\d ± \d+\.\d\d|−?-?\d+\.\d\d ± \d+\.\d\d) \|", section, re.MULTILINE)
+    assert [(what, published) for what, published, _ in found] == [(row.what, row.published or "–") for row in ROWS]
+
+
+@pytest.mark.parametrize("arguments", [["--write", "--quick"], ["--write", "--only", "a"], ["--seeds", "0"]])
+def test_options_that_make_no_sense_are_refused(arguments: list[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(arguments)
