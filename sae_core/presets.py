@@ -121,9 +121,9 @@ def _vincent(bounded: bool, corruption: float) -> StackConfig:
     return StackConfig(
         layers=(level.replace(loss=_input_loss(bounded)), level, level),
         activation="sigmoid",
-        epochs=20 if corruption else 15,
+        epochs=25 if corruption else 15,
         batch_size=100,
-        learning_rate=2e-3,
+        learning_rate=4e-3 if corruption else 2e-3,
         softmax_epochs=10,
         fine_tune_epochs=30,
         fine_tune_learning_rate=1e-3,

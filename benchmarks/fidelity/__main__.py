@@ -26,6 +26,11 @@ def options() -> argparse.ArgumentParser:
     parser.add_argument("--only", choices=get_args(Part), help="one part of the table instead of all")
     parser.add_argument("--seeds", type=int, default=3, help="trainings of each kind (default 3)")
     parser.add_argument("--quick", action="store_true", help="tiny stacks and few rows, to see that everything runs")
+    parser.add_argument(
+        "--validation",
+        action="store_true",
+        help="leave 2,000 training pictures out and measure those, to choose settings",
+    )
     parser.add_argument("--cache", type=Path, metavar="FOLDER", help="keep every result, and go on from those kept")
     parser.add_argument("--threads", type=int, help="of one training (default: as PyTorch chooses)")
     parser.add_argument("--write", action="store_true", help="put the table into benchmarks/RESULTS.md")
@@ -35,8 +40,10 @@ def options() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> None:
     parser = options()
     chosen = parser.parse_args(arguments)
-    if chosen.write and (chosen.only or chosen.quick):
-        parser.error("--write needs every part at full size; with --cache what is there is not computed again")
+    if chosen.write and (chosen.only or chosen.quick or chosen.validation):
+        parser.error(
+            "--write needs every part at full size, on the test rows; with --cache what is there is not computed again"
+        )
     if chosen.seeds < 1:
         parser.error("--seeds must be 1 or more")
     if chosen.threads:
@@ -45,7 +52,7 @@ def main(arguments: list[str] | None = None) -> None:
     needed = {name for row in ROWS if row.part in parts for name in row.trainings}
     console = Console()
     results = collect(
-        Laboratory(chosen.quick),
+        Laboratory(chosen.quick, chosen.validation),
         [name for name in TRAININGS if name in needed],
         range(chosen.seeds),
         chosen.cache,
@@ -54,6 +61,8 @@ def main(arguments: list[str] | None = None) -> None:
     found = report.lines(results, parts)
     for table in report.tables(found):
         console.print(table)
+    if chosen.validation:
+        console.print("All figures are of the validation rows.")
     console.print(report.machine(results))
     if chosen.write:
         report.write(report.markdown(found, results), RESULTS)
