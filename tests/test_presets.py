@@ -90,7 +90,19 @@ def test_presets_train(measurements: Dataset) -> None:
         assert np.isfinite(sae.fit(measurements, quick).history.train_loss).all(), preset.name
 
 
-def test_the_best_known_is_in_one_place(mnist: Dataset) -> None:
-    assert sae.preset(mnist, BEST_KNOWN).config == suggest_config(mnist)
+def test_the_best_known_suits_the_data(mnist: Dataset, measurements: Dataset) -> None:
+    config = sae.preset(mnist, BEST_KNOWN).config
+    assert [level.kind for level in config.layers] == ["convolution"] * 2
+    check(mnist, config.fitted(mnist.image_shape), Preparation.fit(mnist))
     bare = dataclasses.replace(mnist, labels=None)
     assert sae.preset_names(bare) == sae.preset_names(mnist)
+    for other in (measurements, sae.load_sample("digits"), sae.load_sample("iris")):
+        assert sae.preset(other, BEST_KNOWN).config == suggest_config(other)
+
+
+@pytest.mark.parametrize("shape", [(12, 12, 1), (64, 64, 3), (65, 64, 3), (300, 20, 1)])
+def test_the_best_known_of_pictures_of_any_size_fits_the_limits(shape: tuple[int, int, int]) -> None:
+    x = np.random.default_rng(0).random((20, int(np.prod(shape))), dtype=np.float32)
+    pictures = Dataset("pictures", "images", x, labels=np.arange(20) % 2, image_shape=shape)
+    config = sae.preset(pictures, BEST_KNOWN).config
+    check(pictures, config.fitted(shape), Preparation.fit(pictures))
