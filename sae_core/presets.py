@@ -19,7 +19,7 @@ from sae_core.training.plan import suggest_config
 
 BEST_KNOWN = "best-known"
 SMALLEST_SIDE = 12  # pixels; a convolution has little to look at in smaller pictures
-FIRST_CHANNELS = 16
+FIRST_CHANNELS = 24
 STEPS_OF_A_CONVOLUTION = 400  # gradient steps of one level's pretraining; fine-tuning takes four times as many
 
 
@@ -128,7 +128,6 @@ def _convolutional(n_train: int) -> StackConfig:
         pooling=2,
         corruption="masking",
         corruption_level=0.25,
-        normalisation="batch",
     )
     batch = min(100, max(8, n_train // 16))
     epochs = min(40, max(2, round(STEPS_OF_A_CONVOLUTION * batch / n_train)))
@@ -142,6 +141,7 @@ def _convolutional(n_train: int) -> StackConfig:
         fine_tune_epochs=4 * epochs,
         fine_tune_learning_rate=1e-3,
         fine_tune_dropout=0.2,
+        fine_tune_masking=0.2,
         schedule="cosine",
     )
 
