@@ -33,17 +33,15 @@ def options() -> argparse.ArgumentParser:
     )
     parser.add_argument("--cache", type=Path, metavar="FOLDER", help="keep every result, and go on from those kept")
     parser.add_argument("--threads", type=int, help="of one training (default: as PyTorch chooses)")
-    parser.add_argument("--write", action="store_true", help="put the table into benchmarks/RESULTS.md")
+    parser.add_argument("--write", action="store_true", help="put what was run into benchmarks/RESULTS.md")
     return parser
 
 
 def main(arguments: list[str] | None = None) -> None:
     parser = options()
     chosen = parser.parse_args(arguments)
-    if chosen.write and (chosen.only or chosen.quick or chosen.validation):
-        parser.error(
-            "--write needs every part at full size, on the test rows; with --cache what is there is not computed again"
-        )
+    if chosen.write and (chosen.quick or chosen.validation):
+        parser.error("--write puts down figures of the test rows at full size: leave out --quick and --validation")
     if chosen.seeds < 1:
         parser.error("--seeds must be 1 or more")
     if chosen.threads:

@@ -83,14 +83,17 @@ def tables(found: Sequence[Line]) -> list[Table]:
     return result
 
 
-def markdown(found: Sequence[Line], results: Sequence[Result]) -> str:
-    """The section of RESULTS.md."""
-    text = [BEGIN, "## Fidelity: published findings, reproduced", "", machine(results), ""]
+def markdown(found: Sequence[Line], results: Sequence[Result]) -> dict[Part, str]:
+    """The text of each part for RESULTS.md."""
+    texts: dict[Part, str] = {}
     for part in dict.fromkeys(line.row.part for line in found):
-        text += [f"### {part}. {TITLES[part]}", "", _markdown_row(HEADINGS), "|---|" + "---:|" * (len(HEADINGS) - 1)]
-        text += [_markdown_row(line.cells) for line in found if line.row.part == part]
-        text += ["", NOTES[part], ""]
-    return "\n".join([*text, END, ""])
+        of_part = [line for line in found if line.row.part == part]
+        names = {name for line in of_part for name in line.row.trainings}
+        text = [f"### {part}. {TITLES[part]}", "", _markdown_row(HEADINGS), "|---|" + "---:|" * (len(HEADINGS) - 1)]
+        text += [_markdown_row(line.cells) for line in of_part]
+        text += ["", NOTES[part], "", machine([result for result in results if result.training in names])]
+        texts[part] = "\n".join(text)
+    return texts
 
 
 def _markdown_row(cells: Iterable[str]) -> str:
@@ -103,7 +106,7 @@ def machine(results: Sequence[Result]) -> str:
     hours = sum(result.cpu_seconds for result in results) / 3600
     when = first[:10] if first[:10] == last[:10] else f"{first[:10]} to {last[:10]}"
     return (
-        f"`python -m benchmarks.fidelity`, version {sae.__version__}, {when}, {processor()}, {os.cpu_count()} cores, "
+        f"Version {sae.__version__}, {when}, {processor()}, {os.cpu_count()} cores, "
         f"Python {platform.python_version()}, PyTorch {torch.__version__}; {hours:.1f} hours of the processor. "
         "Mean ± standard deviation over the seeds; errors and reconstructions of the official test set."
     )
@@ -116,12 +119,15 @@ def processor() -> str:
     return names[0].strip() if names else platform.processor() or platform.machine()
 
 
-def write(section: str, file: Path) -> None:
-    """Put the section in its place in a file, or at its end; everything else stays."""
-    text = file.read_text(encoding="utf-8") if file.is_file() else "# Results\n"
-    start, end = text.find(BEGIN), text.find(END)
-    if start >= 0 and end > start:
-        text = text[:start] + section.rstrip("\n") + text[end + len(END) :]
-    else:
-        text = text.rstrip("\n") + "\n\n" + section
-    file.write_text(text, encoding="utf-8")
+def write(texts: dict[Part, str], file: Path) -> None:
+    """Put parts into their places in a file; other parts, and everything outside this program's section, stay."""
+    whole = file.read_text(encoding="utf-8") if file.is_file() else "# Results\n"
+    if BEGIN not in whole:
+        whole = f"{whole.rstrip()}\n\n{BEGIN}\n{END}\n"
+    before, rest = whole.split(BEGIN, 1)
+    old, after = rest.split(END, 1)
+    found = re.split(r"<!-- fidelity:([a-d]) -->\n", old)  # what precedes the first part, then names and texts in turn
+    parts = {name: text.strip() for name, text in zip(found[1::2], found[2::2], strict=True)} | texts
+    body = "\n".join(f"<!-- fidelity:{name} -->\n\n{text}\n" for name, text in sorted(parts.items()))
+    section = f"{BEGIN}\n\n## Fidelity: published findings, reproduced\n\n{body}\n{END}"
+    file.write_text(before + section + after, encoding="utf-8")
