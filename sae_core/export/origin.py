@@ -28,6 +28,8 @@ class Results:
     rows: Annotated[int, Field(ge=0)] = 0
     reconstruction_error: list[_Size] = field(default_factory=list)
     test_accuracy: _Share | None = None
+    validation_error: _Size | None = None
+    validation_accuracy: _Share | None = None
     softmax_accuracy: dict[Annotated[str, Field(pattern=r"^\d{1,2}$")], _Share] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
