@@ -46,19 +46,6 @@ def test_neighbours_are_kept_nearly_as_well() -> None:
         assert trustworthiness(x, one.points, n_neighbors=10) > trustworthiness(x, other.points, n_neighbors=10) - 0.05
 
 
-@pytest.mark.filterwarnings("ignore::ImportWarning", "ignore:n_jobs value:UserWarning")
-def test_it_aligns_about_as_well_as_umap_learns_own() -> None:
-    import umap
-
-    found = levels()
-    same = {i: i for i in range(len(found[0]))}
-    theirs = umap.AlignedUMAP(n_neighbors=15, n_epochs=200, random_state=0).fit_transform(
-        [found[0], found[1], found[2]], relations=[same, same]
-    )
-    maps = [LevelMap(i, "aligned", np.arange(len(same)), points, 0.0) for i, points in enumerate(theirs)]
-    assert travelled(draw(MapSettings("aligned"), found)) < 1.5 * travelled(maps)
-
-
 def test_the_same_seed_gives_the_same_maps_and_duplicates_share_a_point() -> None:
     found = {level: np.concatenate([x, x[:5]]) for level, x in levels().items()}
     one, two = draw(MapSettings("aligned", epochs=30), found), draw(MapSettings("aligned", epochs=30), found)
