@@ -76,16 +76,22 @@ def probability_chart(
             z=z,
             x=list(range(len(shown))),
             y=list(range(len(names))),
-            colorscale=[[0.0, style.transparent(style.BLUE, 0.03)], [1.0, style.transparent(style.BLUE, 0.85)]],
+            colorscale=[[0.0, style.transparent(style.BLUE, 0.03)], [1.0, style.transparent(style.BLUE, 0.7)]],
             zmin=0,
             zmax=1,
             showscale=False,
             xgap=2,
             ygap=2,
-            text=[[f"{value:.0%}" if value >= 0.005 else "" for value in line] for line in z],
-            texttemplate="%{text}",
             hovertemplate="%{y}: class %{x}<br>probability %{z:.2%}<extra></extra>",
         )
+    )
+    # In the page's own text colour: plotly would choose one for an opaque cell, illegible on the dark page.
+    figure.add_scatter(
+        x=[j for _ in names for j in range(len(shown))],
+        y=[i for i in range(len(names)) for _ in shown],
+        mode="text",
+        text=[f"{value:.0%}" if value >= 0.005 else "" for value in z.ravel()],
+        hoverinfo="skip",
     )
     if truth in shown:
         place = int(np.flatnonzero(shown == truth)[0])

@@ -38,8 +38,8 @@ def _of_trace(figure: go.Figure, trace: Any) -> pd.DataFrame | None:
         return pd.DataFrame({"series": name, _title(figure, trace, "x"): list(trace.x), **columns}) if columns else None
     if trace.type not in ("scatter", "scattergl", "bar") or trace.x is None or trace.y is None:
         return None
-    if getattr(trace.marker, "opacity", None) == 0:
-        return None  # marks that are only there to be pointed at
+    if getattr(trace.marker, "opacity", None) == 0 or (trace.type != "bar" and trace.mode == "text"):
+        return None  # marks that are only there to be pointed at, and numbers written into cells
     x, y = _named(figure, trace, "x", trace.x), _named(figure, trace, "y", trace.y)
     titles = (_title(figure, trace, "x"), _title(figure, trace, "y"))
     table = pd.DataFrame({"series": name, titles[0]: x, titles[1] if titles[1] != titles[0] else "y": y})
