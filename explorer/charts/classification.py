@@ -103,7 +103,6 @@ def confusion_chart(
         (np.where(diagonal, np.nan, shares), WRONG, max(full, 1e-9)),
     ):
         numbered: dict[str, Any] = {"text": np.where(np.isnan(z) | (matrix == 0), "", matrix.astype(str))}
-        numbered["texttemplate"] = "%{text}" if c <= MAX_NUMBERED else ""
         figure.add_heatmap(
             z=z,
             x=list(range(c)),
@@ -116,6 +115,16 @@ def confusion_chart(
             ygap=1,
             hoverinfo="skip" if c <= MAX_SCORED else "x+y+z",
             **numbered,
+        )
+    if c <= MAX_NUMBERED:
+        # In the page's own text colour: plotly would choose one for an opaque cell, illegible on the dark page.
+        figure.add_scatter(
+            x=[j for _ in range(c) for j in range(c)],
+            y=[i for i in range(c) for _ in range(c)],
+            mode="text",
+            text=["" if count == 0 else f"{count}" for count in matrix.ravel()],
+            textfont={"size": 11},
+            hoverinfo="skip",
         )
     if c <= MAX_SCORED:
         _add_cells(figure, matrix, totals, names, chosen)
