@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -78,7 +79,9 @@ def train_on_shards(
         "rows": result.rows,
         "training_rows": result.training_rows,
         "processes": result.processes,
+        "reading_seconds": result.reading_seconds,
         "seconds": result.seconds,
+        "peak_memory": _peak_memory(),
         "out": str(out),
         "results": result.results,
     }
@@ -116,3 +119,12 @@ def encode_shards(
     who = f"process {rank} of {size}: " if size > 1 else ""
     facts = {"output": str(output), "files": len(files), "written": written, "rows": rows, "process": rank}
     show(facts, f"{who}{rows:,} rows of {written:,} files -> {output}", as_json)
+
+
+def _peak_memory() -> int | None:
+    """Most bytes that this process held at a time; None where the system does not tell."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

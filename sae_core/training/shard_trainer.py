@@ -120,7 +120,8 @@ class ShardTrainer:
         files = len(self.table.files)
         for number in range(self.world.rank, files, self.world.size):
             self.report(0.05 + 0.05 * number / files, f"Preparing {self.table.files[number].name}")
-            self.spill.prepare(self.table, number, self.preparation, self.classes, self.table.label is not None)
+            labelled, widest = self.table.label is not None, max(self.config.units)
+            self.spill.prepare(self.table, number, self.preparation, self.classes, labelled, widest)
         self.world.wait()
         self.shards = self.spill.shards(files)
         held = self.spill.held_out(files, self.preparation.n_inputs)

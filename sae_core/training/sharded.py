@@ -9,6 +9,7 @@ The work folder must be one that all processes see. It holds everything that is 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -38,7 +39,8 @@ class ShardedResult:
         model: the trained stack.
         results: held-out figures, as `sae_core.analysis.summary.summarise` names them.
         rows: of the table, and those trained on.
-        seconds: of training, reading and preparing excluded.
+        reading_seconds: for counting, preparing and spilling the files, in the first process.
+        seconds: of training.
         processes: that trained together.
     """
 
@@ -46,6 +48,7 @@ class ShardedResult:
     results: dict[str, Any]
     rows: int
     training_rows: int
+    reading_seconds: float
     seconds: float
     processes: int
 
@@ -75,17 +78,19 @@ def train_shards(
     """
     _refuse(config)
     with joined(config.device) as world:
+        begun = time.perf_counter()
         told = report if world.leads else lambda fraction, text: None
         _agree(table, config, Path(work), world)
         stats = _counted(table, Path(work), world, told)
         trainer = ShardTrainer(table, config, Path(work), world, stats, checkpoint_seconds, told)
         trainer.prepare()
+        reading = time.perf_counter() - begun
         trainer.train()
         if not world.leads:
             return None
         model = trainer.trained()
         results, seconds = _figures(model, trainer.held), trainer.place.seconds
-        return ShardedResult(model, results, stats.rows, stats.training, seconds, world.size)
+        return ShardedResult(model, results, stats.rows, stats.training, reading, seconds, world.size)
 
 
 def _refuse(config: StackConfig) -> None:

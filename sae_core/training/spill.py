@@ -24,7 +24,7 @@ from sae_core.data.shards import TableShards
 from sae_core.errors import ModelFileError
 from sae_core.files import dump_json, dump_tensors, parse_json, parse_tensors, write_atomically
 
-SHARD_BYTES = 16 * 2**20  # of prepared inputs
+SHARD_BYTES = 16 * 2**20  # of the inputs or codes of the widest level
 WINDOW_SHARDS = 4  # shuffled together and held in memory; every process holds its part of them
 MAX_HELD_OUT = 50_000  # validation rows, and test rows, of all files together
 HELD_OUT_BYTES = 64 * 2**20  # of each of them: fewer rows of wide tables
@@ -57,14 +57,20 @@ class Spill:
         self.folder = folder
 
     def prepare(
-        self, table: TableShards, number: int, preparation: Preparation, classes: Sequence[int | str], labelled: bool
+        self,
+        table: TableShards,
+        number: int,
+        preparation: Preparation,
+        classes: Sequence[int | str],
+        labelled: bool,
+        widest: int,
     ) -> None:
-        """Prepare one file of the table, unless that was done before."""
+        """Prepare one file of the table, unless that was done before. widest: values of a row at its widest level."""
         done = self.folder / "prepared" / f"{number:06d}.json"
         if done.exists():
             return
         codes = {str(name): code for code, name in enumerate(classes)}
-        writer = _ShardWriter(self, f"{number:06d}", preparation.n_inputs, labelled)
+        writer = _ShardWriter(self, f"{number:06d}", max(widest, preparation.n_inputs), labelled)
         most = -(-min(MAX_HELD_OUT, HELD_OUT_BYTES // (4 * preparation.n_inputs)) // len(table.files))
         held = {"validation": _Sample(most), "test": _Sample(most)}
         for frame, draws, labels in table.frames(number):

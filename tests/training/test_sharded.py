@@ -245,7 +245,7 @@ def test_the_spill_holds_what_the_preparation_gives(folder: Path, tmp_path: Path
     stats = count_shard(table, 0)
     preparation = stats.preparation("standard")
     store = Spill(tmp_path)
-    store.prepare(table, 0, preparation, ("a", "b", "c"), labelled=True)
+    store.prepare(table, 0, preparation, ("a", "b", "c"), labelled=True, widest=6)
     shards = Spill(tmp_path).shards(1)
     frames = list(table.frames(0))
     training = np.concatenate([table.is_training(draws) for _, draws, _ in frames])
