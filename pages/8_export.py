@@ -24,6 +24,8 @@ def cards(session: Session, run_id: str) -> None:
             more.report_card(run_id, data)
         with st.container(border=True), guarded():
             more.program_card(run_id, model)
+        with st.container(border=True), guarded():
+            parts.script_card(model)
     with right:
         with st.container(border=True), guarded():
             parts.bundle_card(run_id, model)
@@ -31,8 +33,6 @@ def cards(session: Session, run_id: str) -> None:
             parts.codes_card(run_id, model, data)
         with st.container(border=True), guarded():
             more.projector_card(run_id, data)
-        with st.container(border=True), guarded():
-            parts.script_card(model)
 
 
 session = begin_page(
