@@ -139,10 +139,9 @@ def _convolutional(n_train: int) -> StackConfig:
         learning_rate=1e-3,
         softmax_epochs=epochs,
         fine_tune_epochs=4 * epochs,
-        fine_tune_learning_rate=2e-3,
-        fine_tune_dropout=0.4,
-        fine_tune_masking=0.1,
-        label_smoothing=0.1,
+        fine_tune_learning_rate=1e-3,
+        fine_tune_dropout=0.2,
+        fine_tune_masking=0.2,
         schedule="cosine",
     )
 
