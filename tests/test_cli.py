@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -202,6 +203,101 @@ def test_runs(iris: Path, workspace_folder: Path) -> None:
     assert facts["state"] == "finished"
 
 
+def test_reconstruct_gives_rows_in_their_own_units(model: Path, iris: Path, tmp_path: Path) -> None:
+    stack, data = sae.load_model(model), sae.read_table(iris, label="species")
+    result = json.loads(
+        ok("reconstruct", model, iris, "-o", tmp_path / "back.parquet", "--level", "1", "--json").stdout
+    )
+    assert (result["rows"], result["level"]) == (150, 1)
+    frame = pd.read_parquet(tmp_path / "back.parquet")
+    expected = stack.reconstruct(data, 1)
+    assert isinstance(expected, pd.DataFrame)
+    pd.testing.assert_frame_equal(frame[list(expected)], expected.reset_index(drop=True), check_exact=True)
+    x = stack.prepare(data)
+    errors = np.square(stack.reconstruct_prepared(x, 1) - x).mean(axis=1)
+    np.testing.assert_allclose(frame["reconstruction_error"], errors, rtol=1e-6)
+    ok("reconstruct", model, iris, "-o", tmp_path / "back.csv", "--keep", "id", "--keep", "species")
+    frame = pd.read_csv(tmp_path / "back.csv")
+    assert frame["id"][3] == "plant 3"
+    assert frame.columns[-1] == "reconstruction_error"
+
+
+def test_classify_gives_classes_with_their_probabilities(model: Path, iris: Path, tmp_path: Path) -> None:
+    stack, data = sae.load_model(model), sae.read_table(iris, label="species")
+    for level in (None, 0, 2):
+        arguments = [] if level is None else ["--level", level]
+        ok("classify", model, iris, "-o", tmp_path / "classes.parquet", "--keep", "species", *arguments)
+        frame = pd.read_parquet(tmp_path / "classes.parquet")
+        assert frame["class"].tolist() == stack.predict(data, level=level).tolist()
+        shares = frame.filter(like="probability of ").to_numpy()
+        np.testing.assert_array_equal(shares, stack.predict_proba(data, level=level))
+        assert frame["species"].tolist() == data.y.tolist()  # type: ignore[union-attr]
+    ok("train", iris, "--layers", "3", "--out", tmp_path / "plain", *QUICK)
+    assert "label" in refused("classify", tmp_path / "plain", iris, "-o", tmp_path / "x.csv")
+
+
+def test_pictures_are_given_back_and_classified(tmp_path: Path) -> None:
+    ok("train", "digits", "--layers", "8", "--out", tmp_path / "model", *QUICK)
+    pixels = (sae.load_sample("digits").features[:20] * 255).round().astype(np.uint8).reshape(20, 8, 8)
+    np.savez(tmp_path / "digits.npz", images=pixels, labels=np.arange(20))
+    stack = sae.load_model(tmp_path / "model")
+    ok("reconstruct", tmp_path / "model", tmp_path / "digits.npz", "-o", tmp_path / "back.parquet")
+    back = pd.read_parquet(tmp_path / "back.parquet").filter(like="pixel")
+    np.testing.assert_allclose(back, stack.reconstruct(pixels), rtol=1e-5, atol=1e-6)
+    ok("classify", tmp_path / "model", tmp_path / "digits.npz", "-o", tmp_path / "classes.csv")
+    assert pd.read_csv(tmp_path / "classes.csv")["class"].tolist() == stack.predict(pixels).tolist()
+
+
+def test_what_one_does_with_runs(iris: Path, tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        ok("train", iris, "--label", "species", "--layers", "3", "--name", name, *QUICK)
+    second, first = Workspace(os.environ["SAE_WORKSPACE"]).runs()
+    ok("runs", "rename", first.id, "renamed")
+    ok("runs", "tag", "renamed", "good", "of May")
+    ok("runs", "tag", first.id, "of May", "--remove")
+    ok("runs", "note", first.id[-6:], "Keeps the petals.")
+    facts = json.loads(ok("runs", "show", "renamed", "--json").stdout)
+    assert (facts["name"], facts["tags"], facts["note"]) == ("renamed", ["good"], "Keeps the petals.")
+    assert facts["split"]["train_rows"] == 106
+    assert facts["threads"] >= 1
+    assert "torch" in ok("runs", "show", first.id).stdout
+    assert "#good" in ok("runs").stdout
+    compile(ok("runs", "script", first.id).stdout, "again.py", "exec")
+    assert "no run 'third'" in refused("runs", "show", "third")
+    assert "fits 2 runs" in refused("runs", "show", first.id[:4])
+    assert "is finished" in refused("runs", "resume", first.id)
+    assert "not in training" in refused("runs", "stop", first.id)
+    assert run("runs", "delete", first.id).exit_code == 130  # nobody said yes
+    ok("runs", "delete", first.id, "--yes")
+    assert [facts["id"] for facts in json.loads(ok("runs", "--json").stdout)] == [second.id]
+
+
+def test_an_interrupted_run_is_resumed(workspace_folder: Path) -> None:
+    from sae_core.config import StackConfig
+    from sae_core.data.samples import load_sample
+
+    config = StackConfig(layers=[3], epochs=2, softmax_epochs=1, fine_tune_epochs=1)
+    cut_off = Workspace(workspace_folder).create_run(load_sample("iris"), config, "cut off")
+    cut_off.update(state="running")
+    assert json.loads(ok("runs", "--json").stdout)[0]["state"] == "interrupted"
+    result = json.loads(ok("runs", "resume", "cut off", "--json").stdout)
+    assert result["state"] == "finished"
+    assert cut_off.record.state == "finished"
+
+
+def test_a_run_of_the_command_line_is_seen_and_stopped_elsewhere(iris: Path, workspace_folder: Path) -> None:
+    command = [sys.executable, "-m", "sae_core", "train", str(iris), "--layers", "3", "--epochs", "100000"]
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
+        end = time.monotonic() + 60
+        while not (records := Workspace(workspace_folder).runs()) or records[0].state != "running":
+            assert time.monotonic() < end
+            time.sleep(0.1)
+        assert "training in another program" in refused("runs", "delete", records[0].id, "--yes")
+        ok("runs", "stop", records[0].id)
+        assert process.wait(60) == 1
+    assert Workspace(workspace_folder).runs()[0].state == "stopped"
+
+
 def test_another_workspace(iris: Path, tmp_path: Path) -> None:
     ok("train", iris, "--layers", "3", "--workspace", tmp_path / "elsewhere", *QUICK)
     assert len(Workspace(tmp_path / "elsewhere").runs()) == 1
@@ -269,7 +365,7 @@ def test_ctrl_c_stops_and_keeps_what_is_trained(monkeypatch: pytest.MonkeyPatch)
 
 def test_help_names_every_command() -> None:
     text = ok("--help").stdout
-    for command in ("explore", "train", "encode", "export", "runs"):
+    for command in ("explore", "train", "encode", "reconstruct", "classify", "export", "runs"):
         assert re.search(rf"^  {command} ", text, re.MULTILINE)
         assert "Usage" in ok(command, "--help").stdout
     assert sae.__version__ in ok("--version").stdout

@@ -15,8 +15,9 @@ import click
 
 from sae_core import __version__
 from sae_core.cli.application import explore
-from sae_core.cli.models import encode, export
+from sae_core.cli.models import export
 from sae_core.cli.output import say
+from sae_core.cli.rows import classify, encode, reconstruct
 from sae_core.cli.runs import runs
 from sae_core.cli.training import train
 from sae_core.errors import SaeError
@@ -67,5 +68,5 @@ def cli() -> None:
     """
 
 
-for command in (explore, train, encode, export, runs):
+for command in (explore, train, encode, reconstruct, classify, export, runs):
     cli.add_command(command)

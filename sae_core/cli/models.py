@@ -1,4 +1,4 @@
-"""`sae-explorer encode` and `export`: what one does with a trained model."""
+"""`sae-explorer export`, and how commands find a trained model."""
 
 from __future__ import annotations
 
@@ -7,72 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sae_core.cli.output import json_option, open_workspace, progress, say, show, workspace_option
+from sae_core.cli.output import json_option, open_workspace, progress, show, workspace_option
 from sae_core.errors import ExportError, ModelFileError, RunNotFoundError
 
 if TYPE_CHECKING:
     from sae_core.data.dataset import Dataset
     from sae_core.export.origin import Origin
     from sae_core.model.trained import TrainedStack
-
-
-@click.command()
-@click.argument("model")
-@click.argument("data")
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path),
-    required=True,
-    help="A .parquet or .csv file; a folder for a table of many files.",
-)
-@click.option("--level", type=int, help="0 (the prepared input) and up.  [default: the deepest]")
-@click.option("--fine-tuned", is_flag=True, help="Codes of the stack after supervised fine-tuning.")
-@click.option(
-    "--keep", multiple=True, metavar="COLUMN", help="A further column of the table to write beside the codes."
-)
-@workspace_option
-@json_option
-def encode(
-    model: str,
-    data: str,
-    output: Path,
-    level: int | None,
-    fine_tuned: bool,
-    keep: tuple[str, ...],
-    workspace: Path | None,
-    as_json: bool,
-) -> None:
-    """Write the codes of the rows of a file.
-
-    MODEL is a folder, a bundle (.zip) or the id of a run; DATA what it was trained on: a table, pictures or arrays.
-
-    Tables are read, encoded and written a few thousand rows at a time: their length does not matter.
-
-    A folder or a "pattern-*.parquet" of many table files becomes a folder of as many Parquet files: --output names it.
-    Where torchrun starts this command, its processes share the files.
-    """
-    from sae_core.cli.sharded import encode_shards, is_sharded
-    from sae_core.export.stream import encode_file
-
-    stack, _, _ = _read_model(model, workspace)
-    if stack.preparation.kind == "table" and is_sharded(data):
-        return encode_shards(stack, data, output, level=level, fine_tuned=fine_tuned, keep=keep, as_json=as_json)
-    with progress(as_json) as report:
-        written = encode_file(stack, data, output, level=level, fine_tuned=fine_tuned, keep=keep, progress=report)
-    for note in written.notes:
-        say(note)
-    show(
-        {
-            "output": str(output),
-            "rows": written.rows,
-            "level": written.level,
-            "units": written.units,
-            "bytes": output.stat().st_size,
-        },
-        f"{written.rows:,} rows, level {written.level} ({written.units} numbers each) -> {output}",
-        as_json,
-    )
 
 
 @click.command()
@@ -117,7 +58,7 @@ def export(
     from sae_core.export.files import Exported
     from sae_core.files import write_atomically
 
-    stack, dataset, origin = _read_model(model, workspace)
+    stack, dataset, origin = read_model(model, workspace)
     with progress(as_json) as told:
 
         def tell(fraction: float) -> None:
@@ -158,7 +99,7 @@ def export(
     show(facts, f"{output}: {made.size:,} bytes{checked}", as_json)
 
 
-def _read_model(name: str, workspace: Path | None) -> tuple[TrainedStack, Dataset | None, Origin | None]:
+def read_model(name: str, workspace: Path | None) -> tuple[TrainedStack, Dataset | None, Origin | None]:
     """A model by folder, bundle or run id, with the data set where it is a run's, and which run it was."""
     from sae_core.export.bundle import open_bundle
     from sae_core.export.origin import Origin

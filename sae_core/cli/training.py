@@ -81,13 +81,21 @@ def train(
         dataset = _read_data(data, label, report)
     dataset = _with_split(dataset, options["validation"], options["test_share"])
     config = _config(dataset, options)
-    job = start_job(dataset, config, workspace=open_workspace(workspace), name=name)
+    follow_to_the_end(start_job(dataset, config, workspace=open_workspace(workspace), name=name), out, as_json)
+
+
+def follow_to_the_end(job: Job, out: Path | None, as_json: bool) -> None:
+    """Show a job's progress, then what came out. Ctrl-C stops it and keeps what is trained.
+
+    Args:
+        out: folder for the model; None: it stays in the workspace.
+    """
     try:
         _follow(job, as_json)
     except KeyboardInterrupt:
         job.stop()
         job.join(60)
-        say(f"Stopped. What is trained so far is kept as the run {job.id}.")
+        say(f"Stopped. What is trained so far is kept as the run {job.id}: `sae-explorer runs resume {job.id}`.")
         raise
     model = job.result()
     if out is not None:

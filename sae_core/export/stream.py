@@ -1,4 +1,4 @@
-"""Codes of the rows of a file: read, encoded and written in pieces, so that the length of the file does not matter."""
+"""Codes, reconstructions and classes of a file's rows, in pieces: the length of the file does not matter."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sae_core.data.dataset import Column, Dataset
+from sae_core.data.dataset import Column, Dataset, Features
 from sae_core.errors import DataError, UnreadableFileError
 from sae_core.export.codes import CHUNK_ROWS, code_names, codes_format, unique_names, write_frames
 from sae_core.export.files import written
@@ -19,15 +19,16 @@ from sae_core.model.stack import check_level
 from sae_core.model.trained import TrainedStack
 
 Progress = Callable[[float, str], None]
+_MOST_CELLS, _LEAST_ROWS = 4_000_000, 64  # of a piece: rows of large pictures are few at a time
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """What `encode_file` wrote.
+    """What was written of a file's rows.
 
     Attributes:
         rows: of the file.
-        level, units: of the code; level 0 is the prepared input.
+        level, units: of the code; level 0 is the prepared input. Of classes: how many there are.
         notes: sentences on rows and cells that were changed or left out.
     """
 
@@ -60,30 +61,112 @@ def encode_file(
         DataError: the file cannot be used. ShapeError: it lacks columns or pixels. LevelError: no such level.
         ExportError: another ending. StorageError: the output cannot be written.
     """
+    level = check_level(level, model.n_levels)
+
+    def codes(raw: Features) -> pd.DataFrame:
+        return pd.DataFrame(model.encode(raw, level, fine_tuned=fine_tuned), columns=code_names(model, level))
+
+    rows, notes = _written(model, source, output, codes, keep=keep, progress=progress, about={"level": str(level)})
+    return Encoded(rows, level, model.width(level), notes)
+
+
+def reconstruct_file(
+    model: TrainedStack,
+    source: str | Path,
+    output: str | Path,
+    *,
+    level: int | None = None,
+    keep: Sequence[str] = (),
+    progress: Progress | None = None,
+) -> Encoded:
+    """Write a file's rows as one level gives them back, in their own columns and units.
+
+    Args: as of `encode_file`. The output has the columns `row`, those to keep, the model's own, and
+        `reconstruction_error`: the mean squared error of the row's prepared values.
+
+    Raises: as `encode_file`.
+    """
+    level = check_level(level, model.n_levels)
+    names = list(model.preparation.feature_names_in)
+
+    def back(raw: Features) -> pd.DataFrame:
+        x = model.prepare(raw)
+        x_back = model.reconstruct_prepared(x, level)
+        given = model.preparation.inverse_transform(x_back)
+        frame = given.reset_index(drop=True) if isinstance(given, pd.DataFrame) else pd.DataFrame(given, columns=names)
+        errors = pd.Series(np.square(x_back - x).mean(axis=1), name="reconstruction_error")
+        return pd.concat([frame, errors], axis=1)
+
+    rows, notes = _written(model, source, output, back, keep=keep, progress=progress, about={"level": str(level)})
+    return Encoded(rows, level, model.width(level), notes)
+
+
+def classify_file(
+    model: TrainedStack,
+    source: str | Path,
+    output: str | Path,
+    *,
+    level: int | None = None,
+    keep: Sequence[str] = (),
+    progress: Progress | None = None,
+) -> Encoded:
+    """Write the class of each of a file's rows with the probability of every class.
+
+    Args: as of `encode_file`; level: of the frozen code that a softmax reads, 0 (the prepared input) and up; None: the
+        fine-tuned stack. The output has the columns `row`, those to keep, `class`, and `probability of ...`.
+
+    Raises: as `encode_file`; LabelError: the model was trained without classes.
+    """
+    model.classifier(level)  # refused before a file is read
+    names = [f"probability of {name}" for name in model.classes]
+
+    def classes(raw: Features) -> pd.DataFrame:
+        shares = model.predict_proba(raw, level=level)
+        best = pd.Series([str(model.classes[code]) for code in shares.argmax(axis=1)], name="class", dtype="str")
+        return pd.concat([best, pd.DataFrame(shares, columns=names)], axis=1)
+
+    shown = "fine-tuned" if level is None else str(level)
+    rows, notes = _written(model, source, output, classes, keep=keep, progress=progress, about={"level": shown})
+    return Encoded(rows, model.n_levels if level is None else level, len(model.classes), notes)
+
+
+def _written(
+    model: TrainedStack,
+    source: str | Path,
+    output: str | Path,
+    compute: Callable[[Features], pd.DataFrame],
+    *,
+    keep: Sequence[str],
+    progress: Progress | None,
+    about: dict[str, str],
+) -> tuple[int, tuple[str, ...]]:
+    """What `compute` makes of a file's rows, a piece at a time; the number of rows, and notes on them."""
     source, output = Path(source), Path(output)
     form = codes_format(output)
-    level = check_level(level, model.n_levels)
     rows = (
         _table(model, source, keep, progress)
         if model.preparation.kind == "table"
         else _others(model, source, keep, progress)
     )
+    most = max(_LEAST_ROWS, min(CHUNK_ROWS, _MOST_CELLS // model.preparation.n_inputs))
     done = 0
 
     def frames() -> Iterator[pd.DataFrame]:
         nonlocal done
         for raw, kept in rows.pieces():
-            codes = pd.DataFrame(model.encode(raw, level, fine_tuned=fine_tuned), columns=code_names(model, level))
-            numbers = pd.Series(np.arange(done, done + len(codes)), name="row")
-            done += len(codes)
-            frame = pd.concat([numbers, kept, codes], axis=1)
-            yield frame.set_axis(unique_names(str(name) for name in frame.columns), axis=1)
+            for start in range(0, len(kept), most):
+                part = slice(start, start + most)
+                made = compute(raw[part])
+                numbers = pd.Series(np.arange(done, done + len(made)), name="row")
+                done += len(made)
+                frame = pd.concat([numbers, kept[part].reset_index(drop=True), made], axis=1)
+                yield frame.set_axis(unique_names(str(name) for name in frame.columns), axis=1)
 
     with written(output) as temporary:
-        write_frames(frames(), temporary, form, {"level": str(level), "data": source.name})
+        write_frames(frames(), temporary, form, about | {"data": source.name})
         if not done:
-            raise DataError(f"{source.name} has no rows, so there is nothing to encode. Give a file with rows.")
-    return Encoded(done, level, model.width(level), rows.notes())
+            raise DataError(f"{source.name} has no rows, so there is nothing to write. Give a file with rows.")
+    return done, rows.notes()
 
 
 def read_rows(
@@ -138,7 +221,7 @@ def kind_of(path: Path) -> Literal["table", "images", "arrays"]:
 class _Pieces:
     """Raw rows with what is kept beside them, in pieces; `notes` once they are through."""
 
-    pieces: Callable[[], Iterator[tuple[object, pd.DataFrame]]]
+    pieces: Callable[[], Iterator[tuple[Features, pd.DataFrame]]]
     notes: Callable[[], tuple[str, ...]]
 
 
@@ -148,7 +231,7 @@ def _table(model: TrainedStack, source: Path, keep: Sequence[str], progress: Pro
     columns = [Column(column.name, column.kind) for column in model.preparation.columns]
     stream = TableStream(source, columns, keep=keep)
 
-    def pieces() -> Iterator[tuple[object, pd.DataFrame]]:
+    def pieces() -> Iterator[tuple[Features, pd.DataFrame]]:
         for frame in stream.frames(progress):
             yield frame, frame[list(keep)]
 
@@ -171,7 +254,7 @@ def _others(model: TrainedStack, source: Path, keep: Sequence[str], progress: Pr
 
     beside = kept()
 
-    def pieces() -> Iterator[tuple[object, pd.DataFrame]]:
+    def pieces() -> Iterator[tuple[Features, pd.DataFrame]]:
         for start in range(0, len(data), CHUNK_ROWS):
             rows = np.arange(start, min(len(data), start + CHUNK_ROWS))
             yield data.take(rows), beside.iloc[rows].reset_index(drop=True)
