@@ -13,7 +13,7 @@ from typing import Any
 
 from sae_core.config import StackConfig
 from sae_core.data.dataset import Dataset
-from sae_core.errors import InUseError, ModelFileError, RunNotFoundError
+from sae_core.errors import InUseError, ModelFileError, RunNotFoundError, StorageError
 from sae_core.files import MANIFEST, storage_errors
 from sae_core.runs.datasets import describe_stored, read_dataset, write_dataset
 from sae_core.runs.record import ACTIVE_STATES, RunRecord, new_record
@@ -64,7 +64,11 @@ class Workspace:
         """
         folder = self._dataset_folder(data.fingerprint)
         if not (folder / MANIFEST).exists():
-            write_dataset(data, folder)
+            try:
+                write_dataset(data, folder)
+            except StorageError:
+                if not (folder / MANIFEST).exists():  # else another process stored the same one meanwhile
+                    raise
         return data.fingerprint
 
     def has_dataset(self, fingerprint: str) -> bool:
@@ -139,13 +143,14 @@ class Workspace:
         self.save_dataset(data)
         now = datetime.now(UTC)
         run = Run(self, f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}")
-        if hold:
-            run.hold()
-            fields["owner"] = asdict(run.lock.owner) if run.lock else {}
         try:
+            if hold:
+                run.hold()
+                fields["owner"] = asdict(run.lock.owner) if run.lock else {}
             run.write_record(new_record(run.id, name, data, config, **fields))
         except BaseException:
             run.let_go()
+            shutil.rmtree(run.folder, ignore_errors=True)
             raise
         return run
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,7 @@ from sae_core.config import StackConfig
 from sae_core.data.dataset import Column, Dataset, SplitOptions
 from sae_core.data.samples import load_sample
 from sae_core.errors import ModelFileError, RunNotFoundError, StorageError
+from sae_core.runs.datasets import write_dataset
 from sae_core.runs.workspace import Workspace, default_workspace
 
 
@@ -198,3 +201,31 @@ def test_nothing_is_written_as_a_pickle(workspace: Workspace, table: Dataset) ->
             assert not path.read_bytes().startswith(b"\x80\x04")
             if path.suffix == ".json":
                 json.loads(path.read_text())
+
+
+@pytest.mark.parametrize("hold", [True, False])
+def test_a_run_that_could_not_be_written_leaves_nothing(
+    workspace: Workspace, table: Dataset, monkeypatch: pytest.MonkeyPatch, hold: bool
+) -> None:
+    kept = workspace.create_run(table, StackConfig(layers=[2]))
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StorageError, match="No space left"):
+        workspace.create_run(table, StackConfig(layers=[2]), hold=hold)
+    assert list((workspace.root / "runs").iterdir()) == [kept.folder]
+    kept.delete()  # which a full disk does not hinder
+    assert workspace.runs() == []
+
+
+def test_a_data_set_stored_by_two_at_once_is_stored(
+    workspace: Workspace, table: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def beaten(data: Dataset, folder: Path) -> None:
+        write_dataset(data, folder)
+        raise StorageError("Could not write: Directory not empty.")  # the rename of the slower one
+
+    monkeypatch.setattr("sae_core.runs.workspace.write_dataset", beaten)
+    assert workspace.load_dataset(workspace.save_dataset(table)).fingerprint == table.fingerprint
