@@ -24,7 +24,9 @@ def _of_rows(command: Command) -> Command:
         (
             click.argument("model"),
             click.argument("data"),
-            click.option("-o", "--output", type=output, required=True, help="A .parquet or .csv file; encode: a folder for many."),
+            click.option(
+                "-o", "--output", type=output, required=True, help="A .parquet or .csv file; encode: a folder for many."
+            ),
             click.option(
                 "--keep", multiple=True, metavar="COLUMN", help="A further column of the file to write beside the rest."
             ),
