@@ -173,9 +173,10 @@ def against_results(records: Sequence[RunRecord]) -> None:
         st.caption("These runs have the same settings throughout.")
         return
     result = np.array([_figures(record)[str(chosen)] for record in with_it], dtype=np.float64)
-    figure = parallel(settings, result, title, share=share)
+    names = [legend_name(record, with_it) for record in with_it]
+    figure = parallel(settings, result, title, share=share, names=names)
     st.plotly_chart(figure, width="stretch", key="compare-parallel", theme="streamlit", config=CHART_CONFIG)
-    st.caption(f"{len(with_it):,} finished runs, a line each. Drag along an axis to keep the runs that pass there.")
+    st.caption(f"{len(with_it):,} finished runs, a line each; violet is the lowest result, yellow-green the highest.")
 
 
 def _figures(record: RunRecord) -> dict[str, float]:

@@ -287,9 +287,10 @@ def settings_drawn(plan: SweepPlan, trials: Sequence[Trial]) -> None:
     if len(done) < 2 or settings.empty:
         return
     values = np.array([trial.value for trial in done], dtype=np.float64)
-    figure = parallel(settings, values, OBJECTIVES[plan.objective].lower(), share=plan.higher_is_better)
+    names = [f"run {trial.number + 1}" for trial in done]
+    figure = parallel(settings, values, OBJECTIVES[plan.objective].lower(), share=plan.higher_is_better, names=names)
     st.plotly_chart(figure, width="stretch", key="sweep-parallel", theme="streamlit", config=CHART_CONFIG)
-    st.caption("A line a run. Drag along an axis to keep the runs that pass there.")
+    st.caption("A line a run; violet is the lowest result, yellow-green the highest.")
 
 
 def found(plan_id: str) -> tuple[SweepPlan, list[Trial]]:

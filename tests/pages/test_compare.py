@@ -37,13 +37,13 @@ def tick(app: AppTest, *rows: int) -> AppTest:
 
 
 def charts(app: AppTest) -> list[Any]:
-    return [chart for chart in app.get("plotly_chart") if "parcoords" not in chart.proto.spec]
+    return [chart for chart in app.get("plotly_chart") if "parallel" not in chart.proto.id]
 
 
-def parallel(app: AppTest) -> list[dict[str, Any]]:
+def parallel(app: AppTest) -> list[str]:
     """Axes of the parallel coordinates."""
-    specs = [json.loads(chart.proto.spec) for chart in app.get("plotly_chart") if "parcoords" in chart.proto.spec]
-    return list(specs[0]["data"][0]["dimensions"]) if specs else []
+    specs = [json.loads(chart.proto.spec) for chart in app.get("plotly_chart") if "parallel" in chart.proto.id]
+    return [title.replace("<br>", " ") for title in specs[0]["layout"]["xaxis"]["ticktext"]] if specs else []
 
 
 def enabled(app: AppTest) -> set[str]:
@@ -202,9 +202,9 @@ def test_a_run_is_copied_as_python(open_page: OpenPage, two_runs: tuple[str, str
 
 def test_settings_against_results(open_page: OpenPage, two_runs: tuple[str, str], table: Dataset) -> None:
     app = open_page("compare", data=table)
-    assert [axis["label"] for axis in parallel(app)] == ["activation", "epochs", "accuracy on validation rows"]
+    assert parallel(app) == ["activation", "epochs", "accuracy on validation rows"]
     control(app.segmented_control, "Result").set_value("seconds").run()
-    assert parallel(app)[-1]["label"] == "training time (s)"
+    assert parallel(app)[-1] == "training time (s)"
 
 
 def test_maps_side_by_side(open_page: OpenPage, two_runs: tuple[str, str], table: Dataset) -> None:
