@@ -82,7 +82,7 @@ def fit_array(x: NDArray[np.float32], train: NDArray[np.int64], scaling: str) ->
     """Fit on the training rows of a matrix. NaN and infinite values count as missing."""
     width = x.shape[1]
     has_missing = not all(
-        np.isfinite(x[train[at : at + _ROWS_AT_ONCE]]).all() for at in range(0, len(train), _ROWS_AT_ONCE)
+        np.isfinite(_block(x, train[at : at + _ROWS_AT_ONCE])).all() for at in range(0, len(train), _ROWS_AT_ONCE)
     )
     if scaling == "none" and not has_missing:
         return ArrayScaling()
@@ -100,6 +100,12 @@ def fit_array(x: NDArray[np.float32], train: NDArray[np.int64], scaling: str) ->
     if scaling == "none":
         return ArrayScaling(fill=fitted_fill)
     return ArrayScaling(tuple(center.tolist()), tuple(scale.tolist()), fitted_fill)
+
+
+def _block(x: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Some rows, in whatever order; not copied where they follow one another."""
+    lowest, highest = int(rows.min()), int(rows.max())
+    return x[lowest : highest + 1] if highest - lowest + 1 == len(rows) else x[rows]
 
 
 def fit_scale(x: NDArray[np.float64], scaling: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

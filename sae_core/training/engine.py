@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -65,17 +63,3 @@ def choose(objective: Objective, config: StackConfig, phase: Phase) -> tuple[Ste
 def has_fast_bfloat16() -> bool:
     """Whether this CPU has instructions that multiply bfloat16."""
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
-
-
-@contextmanager
-def threads_of(engine: Engine) -> Iterator[None]:
-    """Compute with the engine's number of threads (torch keeps it for each thread of Python)."""
-    before = torch.get_num_threads()
-    if before <= engine.threads:
-        yield
-        return
-    torch.set_num_threads(engine.threads)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from sae_core.errors import DivergedError
-from sae_core.training.engine import choose, threads_of
+from sae_core.training.engine import choose
 from sae_core.training.events import HistoryRow, Phase
 from sae_core.training.objective import Objective
 from sae_core.training.optimiser import scheduled_rate
@@ -69,11 +69,16 @@ class PhaseLoop:
             start = self.batch * self.phase.batch_size
             batch = self.order[start:] if self.batch == last else self.order[start : start + self.phase.batch_size]
             self._set_rate()
-            with threads_of(self.engine):
+            before = torch.get_num_threads()  # torch keeps it for each thread of Python
+            torch.set_num_threads(min(before, self.engine.threads))
+            try:
                 outcome = self.step.take(batch)
-            self._account(outcome, len(batch))
+            finally:
+                torch.set_num_threads(before)
+            rows = len(batch)
+            self._account(outcome, rows)
             self.batch += 1
-            yield outcome.loss, len(batch)
+            yield outcome.loss, rows
 
     def end_epoch(self, seconds: float) -> HistoryRow:
         """Validate, note the epoch, and decide whether the phase goes on."""

@@ -20,6 +20,8 @@ from sae_core.model.penalties import contractive, half_squared, kl_sparsity, l1_
 from sae_core.model.stack import Stack
 from sae_core.model.trained import ROWS_AT_ONCE
 
+SCALE_ROWS = 8192
+
 
 @dataclass(frozen=True)
 class Terms:
@@ -164,16 +166,18 @@ class PretrainObjective(Objective):
 
         For a positively homogeneous activation f(s a) = s f(a), so the encoder's weights can be divided by s and the
         decoder's multiplied. The next level then starts from inputs of the scale that its initial weights are made for;
-        otherwise codes grow from level to level, and supervised fine-tuning hardly moves them any more.
+        otherwise codes grow from level to level, and supervised fine-tuning hardly moves them any more. Of many rows,
+        some spread evenly over all tell the scale well enough.
         """
         layer = self.autoencoder.layer
         if layer.activation not in POSITIVELY_HOMOGENEOUS or layer.tied or layer.normalisation != "none":
             return
         with torch.no_grad():
+            x = self.rows.x[:: max(1, len(self.rows.x) // SCALE_ROWS)]
             squares = 0.0
-            for start in range(0, len(self.rows.x), ROWS_AT_ONCE):
-                squares += float(self.autoencoder.encoder(self.rows.x[start : start + ROWS_AT_ONCE]).square().sum())
-            scale = (squares / (len(self.rows.x) * layer.units)) ** 0.5
+            for start in range(0, len(x), ROWS_AT_ONCE):
+                squares += float(self.autoencoder.encoder(x[start : start + ROWS_AT_ONCE]).square().sum())
+            scale = (squares / (len(x) * layer.units)) ** 0.5
             if scale > 0:
                 self.autoencoder.encoder.weight.div_(scale)
                 self.autoencoder.encoder.bias.div_(scale)

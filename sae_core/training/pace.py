@@ -58,7 +58,7 @@ class Pace:
 
     def after_step(self, phase: Phase, loop: PhaseLoop, loss: float, rows: int, seconds: float) -> Progress | None:
         """A Progress event when one is due."""
-        if phase != self._phase:
+        if phase is not self._phase:
             self._phase, self._loss, self._rows = phase, 0.0, 0  # another phase has another loss
         self._loss += loss * rows
         self._rows += rows

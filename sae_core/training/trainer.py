@@ -72,13 +72,15 @@ def fit(data: Dataset, config: StackConfig, *, start: TrainedStack | None = None
     >>> fit(sae.load_sample("iris"), StackConfig(layers=[3, 2], epochs=2)).units
     (3, 2)
     """
-    for event in train(data, config, start=start):
-        if isinstance(event, Finished):
-            return event.model
+    with memory_errors():
+        for event in _plan(Workbench(data, config, None, start), None):
+            if isinstance(event, Finished):
+                return event.model
     raise SaeError("Training ended without a model. This is a bug; please report it with the settings used.")
 
 
-def _plan(bench: Workbench, checkpoint_due: Callable[[], bool]) -> Iterator[Event]:
+def _plan(bench: Workbench, checkpoint_due: Callable[[], bool] | None) -> Iterator[Event]:
+    """The whole plan; without checkpoints where nobody asks whether one is due."""
     watch = Stopwatch(bench.position.seconds)
     pace = Pace(bench.phases, bench.n_inputs, bench.config)
     preview = Preview(bench)
@@ -98,7 +100,7 @@ def _phase(
     pace: Pace,
     watch: Stopwatch,
     preview: Preview,
-    checkpoint_due: Callable[[], bool],
+    checkpoint_due: Callable[[], bool] | None,
 ) -> Iterator[Event]:
     with memory_errors(phase):
         loop = PhaseLoop(bench, phase)
@@ -109,7 +111,10 @@ def _phase(
     bench.advance(watch.seconds)
     yield from preview.now(phase, loop.epoch)
     yield PhaseEnded(phase, loop.stopped_early)
-    yield CheckpointReached(_good(bench.state(None, watch.seconds), loop))
+    if checkpoint_due is None:
+        _check(bench.is_finite, loop)
+    else:
+        yield CheckpointReached(_good(bench.state(None, watch.seconds), loop))
 
 
 def _epochs(
@@ -119,7 +124,7 @@ def _epochs(
     pace: Pace,
     watch: Stopwatch,
     preview: Preview,
-    checkpoint_due: Callable[[], bool],
+    checkpoint_due: Callable[[], bool] | None,
 ) -> Iterator[Event]:
     while not loop.is_over:
         loop.begin_epoch()
@@ -128,7 +133,7 @@ def _epochs(
             if progress := pace.after_step(phase, loop, loss, rows, watch.seconds):
                 yield progress
                 yield from preview.if_due(phase, loop.epoch + 1)
-            if checkpoint_due():
+            if checkpoint_due is not None and checkpoint_due():
                 yield CheckpointReached(_good(bench.state(loop, watch.seconds), loop))
         row = loop.end_epoch(watch.seconds)
         yield EpochEnded(phase, row)
@@ -137,7 +142,12 @@ def _epochs(
 
 def _good(state: TrainingState, loop: PhaseLoop) -> TrainingState:
     """A checkpoint that training can go on from; the last step may have broken the weights after a finite loss."""
-    if not state.is_finite:
+    _check(state.is_finite, loop)
+    return state
+
+
+def _check(is_finite: bool, loop: PhaseLoop) -> None:
+    if not is_finite:
         within = loop.batch > 0
         epoch, step = (loop.epoch + 1, loop.batch) if within else (loop.epoch, loop.phase.steps_per_epoch)
         raise DivergedError(
@@ -147,7 +157,6 @@ def _good(state: TrainingState, loop: PhaseLoop) -> TrainingState:
             epoch=epoch,
             step=step,
         )
-    return state
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from sae_core.config import StackConfig
-from sae_core.data.dataset import Dataset
+from sae_core.data.dataset import Dataset, Features
 from sae_core.data.preparation import Preparation
 from sae_core.errors import ConfigError, ModelFileError
 from sae_core.model.stack import Stack
@@ -221,6 +221,11 @@ class Workbench:
             raise ModelFileError(f"This checkpoint does not fit this version ({error}). Start the run again.") from None
         self._pending = state
 
+    @property
+    def is_finite(self) -> bool:
+        """Whether no weight is NaN or infinite."""
+        return all(bool(p.isfinite().all()) for module in self._modules().values() for p in module.parameters())
+
     def _modules(self) -> dict[str, nn.Module]:
         modules: dict[str, nn.Module] = {"network": self.network}
         modules |= {f"softmax.{level}": head for level, head in self.heads.items()}
@@ -237,7 +242,7 @@ class Workbench:
     def _prepared(self, rows: NDArray[np.int64]) -> Tensor:
         if not len(rows):
             return torch.empty(0, self.n_inputs, device=self.device)
-        return torch.from_numpy(self.preparation.transform(self.data.take(rows))).to(self.device)
+        return torch.from_numpy(self.preparation.transform(_rows_of(self.data, rows))).to(self.device)
 
     def _codes_of(self, level: int) -> tuple[Tensor, Tensor]:
         """Codes of the training and validation rows, each level computed once from the level below."""
@@ -270,6 +275,16 @@ class Workbench:
             torch.from_numpy(class_codes[split.train][train]).to(self.device),
             torch.from_numpy(class_codes[split.validation][validation]).to(self.device),
         )
+
+
+def _rows_of(data: Dataset, rows: NDArray[np.int64]) -> Features:
+    """`Dataset.take`, without a copy where they are all, and with torch's threads for large arrays."""
+    features = data.features
+    if not isinstance(features, np.ndarray) or not features.flags.writeable:
+        return data.take(rows)
+    if len(rows) == len(features) and bool((np.diff(rows) == 1).all()):
+        return features
+    return torch.from_numpy(features).index_select(0, torch.from_numpy(rows)).numpy()
 
 
 def _some(x: Tensor, rows: NDArray[np.int64]) -> Tensor:

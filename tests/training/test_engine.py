@@ -12,7 +12,7 @@ from sae_core.config import LayerConfig, StackConfig
 from sae_core.data.dataset import Dataset
 from sae_core.training import engine
 from sae_core.training.closed import ClosedStep
-from sae_core.training.engine import Engine, threads_of
+from sae_core.training.engine import Engine
 from sae_core.training.events import EngineChosen
 from sae_core.training.trainer import fit, train
 
@@ -68,11 +68,6 @@ def test_small_steps_take_one_thread_and_leave_the_callers_alone(
         assert torch.get_num_threads() == 2, event
     assert seen[0] == 2
     assert seen[-1] == 1
-
-
-def test_an_engine_never_takes_more_threads_than_the_caller_has() -> None:
-    with threads_of(Engine("cpu", 8, "float32", "closed form")):
-        assert torch.get_num_threads() == 1
 
 
 def test_an_engine_in_words() -> None:
