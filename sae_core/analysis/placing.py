@@ -64,7 +64,7 @@ def spread_rows(points: NDArray[np.floating], count: int) -> NDArray[np.int64]:
         points: (m, 2).
 
     >>> spread_rows(np.array([[0.0, 0.0], [0.01, 0.0], [1.0, 1.0]]), 4).tolist()
-    [0, 2]
+    [1, 2]
     """
     if not len(points) or count < 1:
         return np.zeros(0, dtype=np.int64)
