@@ -111,11 +111,12 @@ def _sliders(found: Handles, start: NDArray[np.floating], key: str) -> list[floa
         st.info("All rows have the same code here, so there is nothing to move.", icon=":material/info:")
         return []
     values = []
+    widest = max(float(np.max(found.high - found.low)), 1e-6)
     columns = st.columns(2 if len(own) > 3 else 1)
     for i, value in enumerate(own):
         low, high = float(min(found.low[i], value)), float(max(found.high[i], value))
-        if high - low < 1e-6:
-            low, high = low - 0.5, high + 0.5
+        if high - low < 0.02 * widest:  # a dead unit: as far as the liveliest one goes
+            low, high = value - widest / 2, value + widest / 2
         name = f"Unit {found.units[i]}" if found.kind == "units" else f"Direction {i + 1}"
         with columns[i % len(columns)]:
             values.append(st.slider(name, low, high, float(value), (high - low) / 100, "%.2f", key=f"{key}-{i}"))

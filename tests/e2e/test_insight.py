@@ -158,12 +158,16 @@ def test_a_code_is_decoded_by_hand(case: Case) -> None:
     tab.wait_for_background()
     before = drawn(tab) + tab.page.get_by_test_id("stMain").inner_text()
     slider = tab.page.get_by_test_id("stMain").locator("input[type=range]").first
-    slider.focus()
-    for _ in range(12):
-        slider.press("ArrowRight")
-    tab.settle()
-    tab.page.wait_for_timeout(500)
-    assert drawn(tab) + tab.page.get_by_test_id("stMain").inner_text() != before
+    for _ in range(20):  # the first keys may meet a page that is still being drawn
+        slider.focus()
+        for _ in range(12):
+            slider.press("ArrowRight")
+        tab.settle()
+        tab.page.wait_for_timeout(500)
+        if drawn(tab) + tab.page.get_by_test_id("stMain").inner_text() != before:
+            break
+    else:
+        pytest.fail("moving a slider changed nothing")
     case.has_no_failure()
 
 
@@ -173,14 +177,14 @@ def test_one_row_through_the_stack(case: Case) -> None:
     tab.type_number("Row", row)
     tab.wait_for_background()
     main = tab.page.get_by_test_id("stMain")
-    expect(main.get_by_text(f"Row {row}").first).to_be_visible()
+    expect(main).to_contain_text(f"Row {row:,} ·")
     said = str(case.model.predict(case.data.take([row]))[0])
     expect(main.get_by_text(said, exact=False).first).to_be_visible()
     tab.press("Select this row")
     assert "1 row" in bar(tab)
     tab.press("Clear")
     tab.press("Next")
-    expect(main.get_by_text(f"Row {row + 1}").first).to_be_visible()
+    expect(main).to_contain_text(f"Row {row + 1:,} ·")
     case.has_no_failure()
 
 
@@ -223,7 +227,7 @@ def test_greedy_joint_and_pca_side_by_side(case: Case) -> None:
     tab.reload()
     expect(tab.page.get_by_test_id("stMetric").filter(has_text="Variance given back")).to_have_count(4)
     tab.press("Open joint")
-    expect(tab.page.get_by_test_id("stSidebar").get_by_text("joint")).to_be_visible()
+    expect(tab.page.get_by_test_id("stSidebar").get_by_text(re.compile(r" joint$"))).to_be_visible()
     case.has_no_failure()
 
 

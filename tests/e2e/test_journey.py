@@ -60,7 +60,7 @@ def run_of(explorer: Explorer) -> str:
 
 def watch_a_long_training(explorer: Explorer, browser: Browser) -> None:
     """Start, watch, pause, resume, leave, reload and look from a second tab, then stop."""
-    explorer.type_number("Epochs per level", 5000)
+    explorer.type_number("Epochs per level", 100_000)  # more than it will be watched for
     explorer.go("Train")
     explorer.button("Start training").click()
     expect(explorer.button("Pause")).to_be_enabled()

@@ -12,12 +12,13 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 from websockets.typing import Origin, Subprotocol
 
+from explorer.places import PAGES
 from sae_core import limits
 from tests.server.running import ROOT, Server
 
 pytestmark = [pytest.mark.server, pytest.mark.xdist_group("server")]
 
-ADDRESSES = ("data", "design", "train", "reconstructions", "codes", "classification", "compare", "export")
+ADDRESSES = tuple(place.address for place in PAGES)
 
 
 def ask(
