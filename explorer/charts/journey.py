@@ -76,7 +76,7 @@ def probability_chart(
             z=z,
             x=list(range(len(shown))),
             y=list(range(len(names))),
-            colorscale=[[0.0, style.transparent(style.BLUE, 0.03)], [1.0, style.transparent(style.BLUE, 0.7)]],
+            colorscale=[[0.0, style.transparent(style.BLUE, 0.03)], [1.0, style.transparent(style.BLUE, 0.42)]],
             zmin=0,
             zmax=1,
             showscale=False,
