@@ -24,8 +24,9 @@ NOTES: dict[Part, str] = {
     "left out to choose settings by, and the official 10,000 test pictures.",
     "b": "SDAE-3, and the same stack from its initial weights, fine-tuned alike; below 100 % with three times the "
     "epochs in smaller batches. Gain: error without pretraining minus error with it, seed by seed.",
-    "c": "Vincent et al. 2010 (table 5) judge frozen codes by classifiers trained on them. UFLDL: Ng et al. 2011, exercise on deep networks for digit classification, 87.7 and "
-    "97.6 % right with 60,000 training pictures; ours with 10,000.",
+    "c": "Vincent et al. 2010 (table 5) judge frozen codes by classifiers trained on them. UFLDL: Ng et al. 2011, "
+    "exercise on deep networks for digit classification, 87.7 and 97.6 % right with 60,000 training pictures; ours "
+    "with 10,000.",
     "d": "Published: Hinton & Salakhutdinov 2006 (Science 313), with 60,000 training pictures; ours with 10,000. All "
     "three ways of training take the same number of gradient steps.",
 }
