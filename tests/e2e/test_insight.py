@@ -238,6 +238,7 @@ def test_what_pretraining_is_worth_with_few_labels(case: Case) -> None:
     tab.press("Start")
     expect(tab.button("Start")).to_be_enabled(timeout=180_000)
     tab.wait_for_background()
+    expect(tab.page.get_by_test_id("stMain").locator(".js-plotly-plot").first).to_be_visible()
     lines = tab.page.evaluate(
         "() => [...document.querySelectorAll('.js-plotly-plot')].flatMap(p => p.data).filter(t => t.y && t.y.length)"
         ".map(t => t.name)"

@@ -60,7 +60,7 @@ def run_of(explorer: Explorer) -> str:
 
 def watch_a_long_training(explorer: Explorer, browser: Browser) -> None:
     """Start, watch, pause, resume, leave, reload and look from a second tab, then stop."""
-    explorer.type_number("Epochs per level", 100_000)  # more than it will be watched for
+    explorer.type_number("Epochs per level", 5000)
     explorer.go("Train")
     explorer.button("Start training").click()
     expect(explorer.button("Pause")).to_be_enabled()
@@ -235,7 +235,7 @@ def test_on_own_file(
 ) -> None:
     file = write(downloads / name)
     bring(explorer, file)
-    design(explorer, units, batch_size=16)
+    design(explorer, units, batch_size=2)  # slow enough to be watched
     watch_a_long_training(explorer, browser)
     run = train(explorer, epochs=20)
     visit_every_page(explorer, run)
