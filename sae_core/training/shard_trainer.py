@@ -42,7 +42,7 @@ from sae_core.training.objective import (
 from sae_core.training.optimiser import build_optimiser, scheduled_rate
 from sae_core.training.plan import check_settings, phases_of
 from sae_core.training.spill import HeldOut, Shard, Spill, part_of, windows
-from sae_core.training.state import TrainingState, flatten, unflatten
+from sae_core.training.state import TrainingState, flatten, load_modules, module_tensors, unflatten
 from sae_core.training.world import World
 
 Report = Callable[[float, str], None]
@@ -354,8 +354,7 @@ class ShardTrainer:
         }
         if optimiser is not None:
             meta["optimiser"] = flatten(optimiser.state_dict(), "optimiser", tensors)
-        for prefix, module in self._modules().items():
-            tensors |= {f"{prefix}.{name}": value.cpu().numpy().copy() for name, value in module.state_dict().items()}
+        tensors |= module_tensors(self._modules())
         self.checkpoints.write(TrainingState(meta, tensors))
 
     def _restore(self, state: TrainingState) -> None:
@@ -368,11 +367,7 @@ class ShardTrainer:
                 self._head(int(level))
             if meta["fine_tuned"]:
                 self.classifier = FineTunedClassifier(self.network, self._head(self.network.n_levels))
-            for prefix, module in self._modules().items():
-                own = {name: value for name, value in state.tensors.items() if name.startswith(f"{prefix}.")}
-                module.load_state_dict(
-                    {name.removeprefix(f"{prefix}."): torch.from_numpy(np.array(value)) for name, value in own.items()}
-                )
+            load_modules(self._modules(), state.tensors)
             if "optimiser" in meta:
                 self._optimiser_state = unflatten(meta["optimiser"], state.tensors)
         except (KeyError, TypeError, RuntimeError) as error:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from sae_core.errors import ModelFileError
 from sae_core.files import dump_json, dump_tensors, parse_json, parse_tensors
@@ -50,6 +50,28 @@ class TrainingState:
             raise ModelFileError("This checkpoint is not complete. Start the run again.")
         meta = parse_json(files["checkpoint.json"], "checkpoint.json")
         return cls(meta, parse_tensors(files["checkpoint.safetensors"], "checkpoint.safetensors"))
+
+
+def module_tensors(modules: Mapping[str, nn.Module]) -> dict[str, NDArray[Any]]:
+    """Copies of all weights and buffers of some modules, each under its module's prefix. Inverse: `load_modules`."""
+    return {
+        f"{prefix}.{name}": value.cpu().numpy().copy()
+        for prefix, module in modules.items()
+        for name, value in module.state_dict().items()
+    }
+
+
+def load_modules(modules: Mapping[str, nn.Module], tensors: Mapping[str, NDArray[Any]]) -> None:
+    """Put weights and buffers from `module_tensors` back.
+
+    Raises:
+        RuntimeError: something is missing, superfluous or of another shape.
+    """
+    for prefix, module in modules.items():
+        own = {name: value for name, value in tensors.items() if name.startswith(f"{prefix}.")}
+        module.load_state_dict(
+            {name.removeprefix(f"{prefix}."): torch.from_numpy(np.array(value)) for name, value in own.items()}
+        )
 
 
 def flatten(value: Any, name: str, tensors: dict[str, NDArray[Any]]) -> Any:

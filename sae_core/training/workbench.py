@@ -29,7 +29,7 @@ from sae_core.training.objective import (
     SoftmaxObjective,
 )
 from sae_core.training.plan import check, plan, supervised_rows
-from sae_core.training.state import TrainingState, flatten, unflatten
+from sae_core.training.state import TrainingState, flatten, load_modules, module_tensors, unflatten
 
 if TYPE_CHECKING:
     from sae_core.training.loop import PhaseLoop
@@ -171,8 +171,7 @@ class Workbench:
                 tensors["order"] = loop.order.cpu().numpy().copy()
             tensors |= {f"best.{name}": value.cpu().numpy().copy() for name, value in loop.best.items()}
         meta["position"] = position
-        for prefix, module in self._modules().items():
-            tensors |= {f"{prefix}.{name}": value.cpu().numpy().copy() for name, value in module.state_dict().items()}
+        tensors |= module_tensors(self._modules())
         return TrainingState(meta, tensors)
 
     def restore_loop(self, loop: PhaseLoop) -> None:
@@ -210,11 +209,7 @@ class Workbench:
                 self._head(int(level))
             if meta["fine_tuned"]:
                 self.classifier = FineTunedClassifier(self.network, self._head(self.network.n_levels))
-            for prefix, module in self._modules().items():
-                own = {name: value for name, value in state.tensors.items() if name.startswith(f"{prefix}.")}
-                module.load_state_dict(
-                    {name.removeprefix(f"{prefix}."): torch.from_numpy(np.array(value)) for name, value in own.items()}
-                )
+            load_modules(self._modules(), state.tensors)
             self.generator.set_state(torch.from_numpy(np.array(state.tensors["generator"])))
             self.noise.set_state(torch.from_numpy(np.array(state.tensors["noise"])))
         except (KeyError, TypeError, ConfigError, RuntimeError) as error:
