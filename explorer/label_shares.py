@@ -30,7 +30,7 @@ def go_on(experiment: Experiment, data: Dataset) -> Task:
     shares, seeds = plan_of(experiment)
 
     def compute(progress: Progress) -> None:
-        from sae_core.jobs.job import training_threads
+        from sae_core.jobs.threads import training_threads
 
         done = [(result.method, result.share, result.seed) for result in results_of(experiment)]
         began = time.monotonic()

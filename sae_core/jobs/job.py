@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import logging
-import os
 import secrets
-import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 
 from sae_core.config import StackConfig
@@ -25,6 +21,7 @@ from sae_core.errors import (
 )
 from sae_core.jobs.registry import known_jobs
 from sae_core.jobs.snapshot import CurvePoint, JobSnapshot, JobState
+from sae_core.jobs.threads import training_threads
 from sae_core.model.trained import TrainedStack
 from sae_core.runs.run import Run
 from sae_core.training.events import (
@@ -46,9 +43,6 @@ from sae_core.training.history import row_from_json
 from sae_core.training.state import TrainingState
 
 CHECKPOINT_EVERY = 15.0  # seconds of training
-SWITCH_INTERVAL = (
-    1e-4  # seconds; each torch call gives Python's lock away and waits this long to get it back from a page
-)
 LIVE_EVERY = 1.0  # seconds between two looks that other processes get
 CURVE_POINTS = 300  # of one phase; beyond that every second one is dropped
 
@@ -394,23 +388,3 @@ def _state_after(error: SaeError) -> JobState:
         if isinstance(error, kind):
             return state
     return JobState.FAILED
-
-
-@contextmanager
-def training_threads() -> Iterator[int]:
-    """Leave one core to whoever looks on.
-
-    With as many threads as cores, every busy moment of a page makes torch's threads wait for one another: measured,
-    training beside one busy process is three times slower on two threads than on one.
-    """
-    import torch
-
-    before, interval = torch.get_num_threads(), sys.getswitchinterval()
-    threads = max(1, min(before, (os.cpu_count() or 2) - 1))
-    torch.set_num_threads(threads)
-    sys.setswitchinterval(SWITCH_INTERVAL)
-    try:
-        yield threads
-    finally:
-        torch.set_num_threads(before)
-        sys.setswitchinterval(interval)
