@@ -9,6 +9,7 @@ from explorer.session import Session
 from explorer.widgets import fields as f
 from explorer.widgets.design_levels import change, change_level, exact_units
 from explorer.widgets.settings import show_setting
+from explorer.widgets.words import ACTIVATION_WORDS, WORDS
 from sae_core.config import LayerConfig, StackConfig
 from sae_core.training.plan import ParameterCounts
 
@@ -118,11 +119,11 @@ def drawing_of(config: StackConfig, n_inputs: int, n_classes: int, counts: Param
     notes = []
     for level in range(1, len(config.layers) + 1):
         layer = config.level(level)
-        words = [f.ACTIVATION_WORDS.get(str(layer.activation), str(layer.activation))]
+        words = [ACTIVATION_WORDS.get(str(layer.activation), str(layer.activation))]
         if layer.corruption != "none":
-            words.append(f"{f.WORDS.get(layer.corruption, layer.corruption)} {layer.corruption_level:g}")
+            words.append(f"{WORDS.get(layer.corruption, layer.corruption)} {layer.corruption_level:g}")
         if layer.sparsity != "none":
-            words.append(f"{f.WORDS.get(layer.sparsity)} sparsity")
+            words.append(f"{WORDS.get(layer.sparsity)} sparsity")
         if layer.contractive:
             words.append("contractive")
         if layer.dropout:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
+from explorer.widgets.words import WORDS
 from sae_core import config as c
 from sae_core import limits
 
@@ -14,46 +15,6 @@ Kind = Literal["choice", "whole", "number", "steps", "switch"]
 RATES = (1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 0.1, 0.2, 0.5, 1.0)
 BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192)
 WEIGHTS = (0.0, 1e-6, 1e-5, 1e-4, 5e-4, 1e-3, 5e-3, 1e-2, 5e-2, 0.1, 0.5, 1.0, 2.0, 5.0, 10.0)
-
-ACTIVATION_WORDS: dict[object, str] = {
-    "sigmoid": "sigmoid",
-    "tanh": "tanh",
-    "relu": "ReLU",
-    "leaky_relu": "leaky ReLU",
-    "elu": "ELU",
-    "selu": "SELU",
-    "gelu": "GELU",
-    "linear": "linear",
-}
-LOSS_WORDS: dict[object, str] = {
-    "squared_error": "squared error",
-    "binary_cross_entropy": "binary cross-entropy",
-    "absolute_error": "absolute error",
-    "huber": "Huber",
-}
-WORDS: dict[object, str] = {
-    **ACTIVATION_WORDS,
-    **LOSS_WORDS,
-    "salt_and_pepper": "salt and pepper",
-    "gaussian": "Gaussian noise",
-    "kl": "KL divergence",
-    "l1": "L1",
-    "he": "He",
-    "xavier": "Xavier",
-    "lecun": "LeCun",
-    "adam": "Adam",
-    "adamw": "AdamW",
-    "sgd": "SGD",
-    "lbfgs": "L-BFGS (full batch)",
-    "one_cycle": "one cycle",
-    "min_max": "min-max",
-    "cpu": "CPU",
-    "cuda": "CUDA GPU",
-    "mps": "Apple GPU",
-    "greedy": "Level by level",
-    "joint": "All levels at once",
-    "none": "none",
-}
 
 
 @dataclass(frozen=True)
