@@ -11,16 +11,19 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from explorer.charts import style
-from explorer.charts.style import BLUE, GREY, ORANGE, apply_style, transparent
+from explorer.charts.style import BLUE, GREY, ORANGE, apply_style
 from sae_core.analysis.classification import Accuracy
 from sae_core.analysis.fine_tuning import Move
 
 MAX_NUMBERED = 15  # classes up to which cells hold their number
 MAX_SCORED = 40  # classes of the score chart; and up to which cells can be pointed at
 
-# Rightly classified rows step back in grey, mistakes glow: they are what one looks for.
-RIGHT = [[0.0, transparent(GREY, 0.06)], [1.0, transparent(GREY, 0.55)]]
-WRONG = [[0.0, transparent(ORANGE, 0.0)], [0.15, transparent(ORANGE, 0.35)], [1.0, transparent("#d55e00", 1.0)]]
+# Rightly classified rows step back in grey, mistakes glow: they are what one looks for. The colours are opaque, so that
+# the colour of a cell's number, which plotly chooses by the cell, is legible on light and dark pages.
+# Empty cells have none.
+EMPTY = [0.0, style.transparent(style.GREY, 0.0)]
+RIGHT = [EMPTY, [1e-6, "#e6e5e8"], [1.0, "#8d8996"]]
+WRONG = [EMPTY, [1e-6, "#fdf1e0"], [0.15, "#f6cf9a"], [1.0, "#d55e00"]]
 
 
 def accuracy_chart(
@@ -103,6 +106,8 @@ def confusion_chart(
         (np.where(diagonal, np.nan, shares), WRONG, max(full, 1e-9)),
     ):
         numbered: dict[str, Any] = {"text": np.where(np.isnan(z) | (matrix == 0), "", matrix.astype(str))}
+        if c <= MAX_NUMBERED:
+            numbered |= {"texttemplate": "%{text}", "textfont": {"size": 11}}
         figure.add_heatmap(
             z=z,
             x=list(range(c)),
@@ -115,16 +120,6 @@ def confusion_chart(
             ygap=1,
             hoverinfo="skip" if c <= MAX_SCORED else "x+y+z",
             **numbered,
-        )
-    if c <= MAX_NUMBERED:
-        # In the page's own text colour: plotly would choose one for an opaque cell, illegible on the dark page.
-        figure.add_scatter(
-            x=[j for _ in range(c) for j in range(c)],
-            y=[i for i in range(c) for _ in range(c)],
-            mode="text",
-            text=["" if count == 0 else f"{count}" for count in matrix.ravel()],
-            textfont={"size": 11},
-            hoverinfo="skip",
         )
     if c <= MAX_SCORED:
         _add_cells(figure, matrix, totals, names, chosen)

@@ -76,7 +76,10 @@ def probability_chart(
             z=z,
             x=list(range(len(shown))),
             y=list(range(len(names))),
-            colorscale=[[0.0, style.transparent(style.BLUE, 0.03)], [1.0, style.transparent(style.BLUE, 0.42)]],
+            # Opaque where there is a number: plotly chooses a legible colour for it.
+            colorscale=[[0.0, style.transparent(style.BLUE, 0.0)], [0.005, "#edf4fa"], [1.0, style.BLUE]],
+            text=[[f"{value:.0%}" if value >= 0.005 else "" for value in line] for line in z],
+            texttemplate="%{text}",
             zmin=0,
             zmax=1,
             showscale=False,
@@ -84,14 +87,6 @@ def probability_chart(
             ygap=2,
             hovertemplate="%{y}: class %{x}<br>probability %{z:.2%}<extra></extra>",
         )
-    )
-    # In the page's own text colour: plotly would choose one for an opaque cell, illegible on the dark page.
-    figure.add_scatter(
-        x=[j for _ in names for j in range(len(shown))],
-        y=[i for i in range(len(names)) for _ in shown],
-        mode="text",
-        text=[f"{value:.0%}" if value >= 0.005 else "" for value in z.ravel()],
-        hoverinfo="skip",
     )
     if truth in shown:
         place = int(np.flatnonzero(shown == truth)[0])

@@ -33,13 +33,14 @@ def test_accuracies_with_their_intervals() -> None:
 
 def test_confusion_parts_right_from_wrong() -> None:
     matrix = np.array([[8, 2], [0, 10]])
-    right, wrong, numbers, marks = confusion_chart(matrix, ["a", "b"], title="x").data
+    right, wrong, marks = confusion_chart(matrix, ["a", "b"], title="x").data
     assert right.z[0][0] == 0.8
     assert np.isnan(right.z[0][1])
     assert wrong.z[0][1] == 0.2
     assert np.isnan(wrong.z[1][1])
     assert [str(text) for text in wrong.text[0]] == ["", "2"]
-    assert list(numbers.text) == ["8", "2", "", "10"]
+    assert [str(text) for text in right.text[0]] == ["8", ""]
+    assert right.texttemplate == wrong.texttemplate == "%{text}"
     assert marks.customdata[1][:2] == [0, 1]
     assert "2 of 10 rows (20.0%)" in marks.customdata[1][2]
 
