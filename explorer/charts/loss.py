@@ -31,6 +31,8 @@ def loss_curve(phase: Phase, rows: Sequence[HistoryRow], curve: Curve = (), *, h
         curve: (epoch position, loss) within epochs, so that even the first epoch moves.
     """
     figure = go.Figure()
+    if len(curve) < len(rows):  # epochs passed faster than they were sampled: a chord across them would mislead
+        curve = ()
     rows, curve = thinned(rows), thinned(curve)
     if curve:
         figure.add_scatter(

@@ -32,6 +32,11 @@ def test_the_first_epoch_already_moves() -> None:
     assert [trace.name for trace in figure.data] == ["within epochs"]
 
 
+def test_epochs_that_pass_faster_than_they_are_sampled_get_no_chord_across_them() -> None:
+    figure = loss_curve(PHASE, [row(epoch, 9.0 - epoch) for epoch in range(1, 9)], [(0.1, 50.0), (7.9, 1.0)])
+    assert [trace.name for trace in figure.data] == ["training"]
+
+
 def test_the_axis_has_its_whole_length_from_the_start() -> None:
     early, late = loss_curve(PHASE, [row(1)]), loss_curve(PHASE, [row(epoch) for epoch in range(1, 11)])
     assert early.layout.xaxis.range == late.layout.xaxis.range
