@@ -13,6 +13,7 @@ from explorer.charts.style import number, shorten
 from explorer.session import Session
 from explorer.uploads import Upload
 from explorer.widgets.text import count, sentence
+from sae_core.data.cells import MISSING_CATEGORIES
 from sae_core.data.column_guess import ColumnGuess, GuessedKind, Role
 from sae_core.data.tables import TableGuess
 from sae_core.limits import MAX_CLASSES
@@ -163,15 +164,15 @@ def take_over(
 
 
 def _row(column: ColumnGuess, upload: Upload) -> dict[str, Any]:
-    extent = ""
+    extent, frequent = "", _values(column, is_label=column.name == upload.label)
     if column.minimum is not None and column.maximum is not None:
         low, high = (
             number(value, 4) if isinstance(value, float) else str(value).removesuffix("T00:00:00")
             for value in (column.minimum, column.maximum)
         )
         extent = f"{low} to {high}"
-    elif column.frequent:
-        extent = shorten(", ".join(word for word, _ in column.frequent[:4]), 60)
+    elif frequent:
+        extent = shorten(", ".join(word for word, _ in frequent[:4]), 60)
     noticed = [column.reason] if column.reason else []
     if column.unfit:
         noticed.append(f"{count(column.unfit, 'cell')} not {column.kind}, taken as missing")
@@ -181,10 +182,17 @@ def _row(column: ColumnGuess, upload: Upload) -> dict[str, Any]:
         "Kind": upload.kinds.get(column.name, column.kind),
         "Missing": column.missing,
         "Distinct": f"{column.distinct:,}" if column.distinct_is_exact else f"{column.distinct:,}+",
-        "Histogram": list(column.histogram) or [amount for _, amount in column.frequent],
+        "Histogram": list(column.histogram) or [amount for _, amount in frequent],
         "Range or values": extent,
         "Noticed": "; ".join(noticed),
     }
+
+
+def _values(column: ColumnGuess, *, is_label: bool) -> list[tuple[str, int]]:
+    """The most frequent values. Words such as "NA" are values of a label and of text; elsewhere they are missing."""
+    if is_label or column.kind == "text":
+        return list(column.frequent)
+    return [(word, amount) for word, amount in column.frequent if word.lower() not in MISSING_CATEGORIES]
 
 
 def _dialect(upload: Upload, guess: TableGuess) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from explorer.uploads import Upload
-from explorer.widgets.upload_table import take_over
+from explorer.widgets.upload_table import _row, take_over
 from sae_core.data.column_guess import ColumnGuess
 from sae_core.data.tables import inspect_table
 
@@ -56,3 +56,11 @@ def test_a_column_that_cannot_be_the_label_is_refused_with_the_reason(
     assert label is None
     assert "b cannot be the label" in refusal
     assert "has 1" in refusal
+
+
+def test_words_for_missing_are_shown_as_values_of_a_label_only(upload: Upload) -> None:
+    content = b"size,sex,grade\n" + b"1.5,male,NA\n2.5,NA,one\n3.5,female,NA\n4.5,male,one\n" * 5
+    columns = {column.name: column for column in inspect_table(content, name="t.csv").columns}
+    upload.label = "grade"
+    assert "NA" not in _row(columns["sex"], upload)["Range or values"]
+    assert "NA" in _row(columns["grade"], upload)["Range or values"]
