@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Literal
 from explorer import store, tasks
 from explorer.tasks import Progress, Task
 from sae_core.export.files import Exported, Report
+from sae_core.temporary import scratch_folder
 
 if TYPE_CHECKING:
     from sae_core.export.onnx import OnnxOutput
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 Codes = Literal["csv", "parquet", "npz"]
 AT_ONCE_CELLS = 2_000_000  # codes beyond that are made only when they are asked for
 
-_folder = tempfile.TemporaryDirectory(prefix="explorer-exports-")  # removed when the program ends
+_folder = scratch_folder("exports")  # removed when the program ends
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from explorer.tasks import Progress, Task
 from sae_core.analysis.placing import place_rows
 from sae_core.analysis.projections import Method
 from sae_core.errors import UnreadableFileError
+from sae_core.temporary import scratch_folder
 
 if TYPE_CHECKING:
     from sae_core.model.trained import TrainedStack
@@ -66,7 +66,7 @@ def rows_of_files(model: TrainedStack, files: Sequence[tuple[str, bytes]]) -> Ne
 
     if not files:
         raise UnreadableFileError("There is no file. Choose one or more.")
-    with tempfile.TemporaryDirectory(prefix="explorer-placing-") as folder:
+    with scratch_folder("placing") as folder:
         paths = []
         for i, (name, content) in enumerate(files):
             suffixes = "".join(Path(name.replace("\\", "/")).suffixes[-2:])

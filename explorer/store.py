@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from sae_core.runs.workspace import Workspace
     from sae_core.training.events import HistoryRow
 
+TIDY_SECONDS = 600.0  # a server may run for weeks beside programs that are killed
 _CHUNK_ROWS = 8192  # rows decoded at a time: bounds the memory beside the result
 
 
@@ -34,6 +38,7 @@ _datasets: Cache[Dataset] = Cache(4)
 _preparations: Cache[Preparation] = Cache(8)
 _sizes: Cache[int] = Cache(2_000)
 _models: Cache[TrainedStack] = Cache(6)
+_tidied: dict[Path, float] = {}
 _arrays: Cache[NDArray[Any]] = Cache(64, max_bytes=768 * MEGABYTE, size=_array_bytes)
 
 
@@ -42,6 +47,23 @@ def workspace() -> Workspace:
     from sae_core.runs.workspace import default_workspace
 
     return default_workspace()
+
+
+def tidy_up() -> None:
+    """Remove what killed programs left, now and then, in a thread of its own."""
+    root, now = workspace().root, time.monotonic()
+    if now - _tidied.get(root, -TIDY_SECONDS) >= TIDY_SECONDS:
+        _tidied[root] = now
+        threading.Thread(target=_tidy, args=(root,), name="tidy", daemon=True).start()
+
+
+def _tidy(root: Path) -> None:
+    from sae_core.runs.tidy import tidy
+    from sae_core.runs.workspace import Workspace
+    from sae_core.temporary import sweep_scratch
+
+    tidy(Workspace(root))
+    sweep_scratch()
 
 
 def sample(name: str) -> Dataset:

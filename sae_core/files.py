@@ -8,7 +8,6 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sae_core.errors import DiskFullError, ModelFileError, StorageError, VersionError
+from sae_core.temporary import sweep, temporary_path
 
 MANIFEST = "manifest.json"
 MAX_JSON_BYTES = 256 * 1024 * 1024
@@ -53,9 +53,9 @@ def write_atomically(path: Path, content: Content) -> None:
     """
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+        temporary = temporary_path(path, "part")
         try:
-            with os.fdopen(handle, "wb") as file:
+            with open(temporary, "xb", opener=_private) as file:
                 if callable(content):
                     content(file)
                 else:
@@ -65,9 +65,13 @@ def write_atomically(path: Path, content: Content) -> None:
             os.replace(temporary, path)
         except BaseException:
             with contextlib.suppress(OSError):
-                os.unlink(temporary)
+                temporary.unlink()
             raise
         sync_folder(path.parent)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def sync_folder(folder: Path) -> None:
@@ -144,7 +148,9 @@ def write_folder(folder: Path, files: Mapping[str, Content], *, kind: str, versi
     """
     with storage_errors(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.", suffix=".part"))
+        sweep(folder.parent, folder.name)
+        temporary = temporary_path(folder, "part")
+        temporary.mkdir(0o700)
         try:
             entries = {}
             for name, content in files.items():
@@ -174,15 +180,14 @@ def _swap(temporary: Path, folder: Path) -> None:
     if not folder.exists():
         temporary.rename(folder)
         return
-    aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.", suffix=".old"))
-    folder.rename(aside / folder.name)
+    aside = temporary_path(folder, "old")
+    folder.rename(aside)
     try:
         temporary.rename(folder)
     except OSError:
-        (aside / folder.name).rename(folder)
+        aside.rename(folder)
         raise
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+    shutil.rmtree(aside, ignore_errors=True)
 
 
 def read_folder(folder: Path, *, kind: str, version: int) -> dict[str, bytes]:

@@ -55,6 +55,7 @@ def begin_page(title: str, *, intro: str, needs: Needs, follow_levels: bool | No
         follow_levels: run the page again whenever a level of the run in training is done; None: where it needs a model.
     """
     warm_up()
+    store.tidy_up()
     session = current()
     session.write_address()
     st.title(title, anchor=False)

@@ -24,10 +24,15 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print the re
 
 
 def open_workspace(folder: Path | None) -> Workspace:
-    """The workspace in a folder; None: the user's own."""
+    """The workspace in a folder, without what killed programs left; None: the user's own."""
+    from sae_core.runs.tidy import tidy
     from sae_core.runs.workspace import Workspace, default_workspace
+    from sae_core.temporary import sweep_scratch
 
-    return Workspace(folder) if folder else default_workspace()
+    workspace = Workspace(folder) if folder else default_workspace()
+    tidy(workspace)
+    sweep_scratch()
+    return workspace
 
 
 @contextmanager

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import shutil
 import stat
-import tempfile
 import zipfile
 import zlib
 from pathlib import Path
@@ -23,6 +22,7 @@ from sae_core.export.script import readme_text
 from sae_core.files import MANIFEST, read_manifest, verify_files, write_folder
 from sae_core.limits import MAX_BUNDLE_BYTES, MAX_BUNDLE_ENTRIES, MEGABYTE
 from sae_core.model.trained import MODEL_KIND, MODEL_VERSION, TrainedStack
+from sae_core.temporary import scratch_folder
 
 README, PROGRAM = "README.md", "predict.py"
 _CHUNK = MEGABYTE
@@ -54,7 +54,7 @@ def export_bundle(
         StorageError: the file cannot be written.
     """
     path = Path(path)
-    with written(path) as temporary, tempfile.TemporaryDirectory(prefix="sae-bundle-") as scratch:
+    with written(path) as temporary, scratch_folder("bundle") as scratch:
         folder = Path(scratch) / "model"
         told = {} if origin is None else {ORIGIN: origin.to_bytes()}
         write_folder(folder, {**model.to_files(), **told}, kind=MODEL_KIND, version=MODEL_VERSION)

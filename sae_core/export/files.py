@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from sae_core.errors import StorageError
 from sae_core.files import storage_errors, sync_folder
+from sae_core.temporary import sweep, temporary_path
 
 Report = Callable[[float], None]
 """Told the fraction done, 0..1. It may raise, e.g. CancelledError: then nothing is left behind."""
@@ -56,7 +56,8 @@ def written(path: Path) -> Iterator[Path]:
         raise StorageError(f"{path} is a folder, not a file. Give the name of a file in it.")
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.stem[:40]}.{secrets.token_hex(8)}{path.suffix}")
+        sweep(path.parent, path.stem[:40])
+        temporary = temporary_path(path)
         try:
             temporary.touch(exist_ok=False)
             yield temporary

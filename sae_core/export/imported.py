@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -49,20 +48,17 @@ def import_bundle(workspace: Workspace, source: str | Path | bytes | IO[bytes], 
         StorageError: the workspace cannot be written.
     """
     model, origin = open_bundle(source)
-    now = datetime.now(UTC)
-    run = Run(workspace, f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}")
-    try:
+    with workspace.new_run() as run:
         run.write_model(model)
         twin = _twin(workspace, file_digest(run.folder / "model" / MANIFEST))
-        if twin is not None:
-            run.delete()
-            return Imported(twin, False, workspace.has_dataset(twin.record.dataset_fingerprint))
-        run.write_history(_history(model))
-        record = _record(run.id, model, origin, name, now)
-        run.write_record(record)
-    except BaseException:
+        if twin is None:
+            run.write_history(_history(model))
+            record = _record(run.id, model, origin, name, datetime.now(UTC))
+            run.write_record(record)
+    run.let_go()
+    if twin is not None:
         run.delete()
-        raise
+        return Imported(twin, False, workspace.has_dataset(twin.record.dataset_fingerprint))
     return Imported(run, True, workspace.has_dataset(record.dataset_fingerprint))
 
 

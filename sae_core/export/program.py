@@ -23,6 +23,7 @@ from sae_core.export.check import TOLERANCE, check_rows, reconstruction_differen
 from sae_core.export.files import Exported, Report, relative_difference, silent, written
 from sae_core.export.modules import Program, columns_told, program_features, program_rows
 from sae_core.model.trained import TrainedStack, load_model
+from sae_core.temporary import scratch_folder
 
 METADATA = "metadata.json"
 LIMIT_SECONDS = 600
@@ -48,7 +49,7 @@ def export_program(
     """
     path = Path(path)
     rows = check_rows(model, data)
-    with written(path) as temporary, tempfile.TemporaryDirectory(prefix="sae-program-") as scratch:
+    with written(path) as temporary, scratch_folder("program") as scratch:
         folder = model.save(Path(scratch) / "model")
         inputs, results = Path(scratch) / "rows.npy", Path(scratch) / "results.npz"
         np.save(inputs, program_rows(model.preparation, rows), allow_pickle=False)

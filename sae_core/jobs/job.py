@@ -341,8 +341,8 @@ class Job:
         results = summarise(model, self.data)
         if self.run:
             self.run.write_model(model)
-            self.run.drop_checkpoints()
-            self.run.update(results=results)
+            self.run.update(results=results, state=str(JobState.FINISHED))
+            self.run.drop_checkpoints()  # not before: killed in between, the training would have to begin anew
         with self._changed:
             self._model = model
         self._end(JobState.FINISHED, None)

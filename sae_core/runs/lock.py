@@ -16,11 +16,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 from sae_core.errors import InUseError, ModelFileError, StorageError
 from sae_core.files import dump_json, parse_json, storage_errors, write_atomically
+from sae_core.temporary import machine, started
 
 LOCK, REQUEST = "lock.json", "request.txt"
 BEAT_SECONDS = 1.0
@@ -55,10 +55,10 @@ class Owner:
     @property
     def is_here(self) -> bool:
         """Whether it is this process."""
-        return self.machine == _machine() and self.pid == os.getpid() and self.token in _held
+        return self.machine == machine() and self.pid == os.getpid() and self.token in _held
 
     def __str__(self) -> str:
-        return f"process {self.pid}" + ("" if self.machine == _machine() else f" on {self.host}")
+        return f"process {self.pid}" + ("" if self.machine == machine() else f" on {self.host}")
 
 
 class Lock:
@@ -67,7 +67,7 @@ class Lock:
     def __init__(self, folder: Path, listener: Listener | None = None) -> None:
         self.folder = folder
         self.listener = listener
-        self.owner = Owner(socket.gethostname(), _machine(), os.getpid(), _started(os.getpid()) or "", _new_token())
+        self.owner = Owner(socket.gethostname(), machine(), os.getpid(), started(os.getpid()) or "", _new_token())
 
     def check(self) -> None:
         """Make sure that the lock is still ours, before something is written.
@@ -122,14 +122,14 @@ def holder(folder: Path) -> Owner | None:
     owner = read_owner(folder)
     if owner is None:
         return None
-    if owner.machine == _machine():
+    if owner.machine == machine():
         if owner.pid == os.getpid():
             return owner if owner.token in _held else None
-        started = _started(owner.pid)
-        if started is None:
+        began = started(owner.pid)
+        if began is None:
             return None
-        if started and owner.started:
-            return owner if started == owner.started else None
+        if began and owner.started:
+            return owner if began == owner.started else None
     try:
         age = time.time() - (folder / LOCK).stat().st_mtime
     except OSError:
@@ -227,32 +227,3 @@ def _taken_request(folder: Path) -> str:
 
 def _new_token() -> str:
     return secrets.token_hex(8)
-
-
-@cache
-def _machine() -> str:
-    """Host, boot and, under Linux, the space of process numbers: two containers may share the first two."""
-    parts = [socket.gethostname()]
-    with contextlib.suppress(OSError):
-        parts.append(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip())
-        parts.append(os.readlink("/proc/self/ns/pid"))
-    return " ".join(parts)
-
-
-def _started(pid: int) -> str | None:
-    """When a process of this machine began; "" where only the system knows; None: there is no such process."""
-    if sys.platform == "linux":
-        try:
-            fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
-        except OSError:
-            return None
-        return None if fields[0] in "ZX" else fields[19]  # a zombie does nothing any more
-    if sys.platform == "win32":
-        return ""  # os.kill would end the process there, instead of asking
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return None
-    except OSError:
-        pass
-    return ""

@@ -26,6 +26,7 @@ from sae_core.files import (
 from sae_core.runs import lock
 from sae_core.runs.lock import Listener, Lock
 from sae_core.runs.record import ACTIVE_STATES, INTERRUPTED, RunRecord
+from sae_core.temporary import discard, sweep, temporary_path
 from sae_core.training.events import HistoryRow, Phase, TracePoint
 from sae_core.training.history import rows_from_lines, rows_to_lines, trace_from_lines, trace_line
 from sae_core.training.state import CHECKPOINT_KIND, CHECKPOINT_VERSION, TrainingState
@@ -143,9 +144,7 @@ class Run:
             if owner is not None:
                 who = "in this program" if owner.is_here else f"in another program ({owner})"
                 raise InUseError(f"This run is in training {who}. Stop it there first, then delete it.")
-            with contextlib.suppress(FileNotFoundError):
-                (self.folder / "run.json").unlink()  # without its record it is no run any more
-            shutil.rmtree(self.folder, ignore_errors=True)
+            discard(self.folder)
 
     def size_bytes(self) -> int:
         """What it takes on disk."""
@@ -202,10 +201,13 @@ class Run:
 
     def write_live(self, values: dict[str, Any]) -> None:
         """Tell other processes where the training stands. A courtesy: what goes wrong with it is nobody's loss."""
-        temporary = self.folder / ".live.json.part"
+        temporary = temporary_path(self.folder / "live.json", "part")
         with contextlib.suppress(OSError, ValueError):
-            temporary.write_bytes(dump_json(values))
-            temporary.replace(self.folder / "live.json")
+            try:
+                temporary.write_bytes(dump_json(values))
+                temporary.replace(self.folder / "live.json")
+            finally:
+                temporary.unlink(missing_ok=True)
 
     def append_history(self, row: HistoryRow) -> None:
         """Add an epoch. A line that a crash cuts off is ignored when it is read."""
@@ -257,12 +259,9 @@ class Run:
         (self.folder / "live.json").unlink(missing_ok=True)
 
     def clear_leftovers(self) -> None:
-        """Remove what a killed process left half written. Only for a run that nobody drives."""
-        for path in [*self.folder.glob(".*.part"), *self.folder.glob("checkpoints/.*.part")]:
-            if path.is_dir():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                path.unlink(missing_ok=True)
+        """Remove what a killed process left half written."""
+        sweep(self.folder)
+        sweep(self.folder / "checkpoints")
 
     def write_model(self, model: TrainedStack) -> None:
         """Write the model."""

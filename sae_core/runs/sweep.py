@@ -6,7 +6,6 @@ import contextlib
 import math
 import re
 import secrets
-import shutil
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -20,8 +19,9 @@ from sae_core.runs.draws import Draw, Method, Space
 from sae_core.runs.lock import Listener, Lock
 from sae_core.runs.record import INTERRUPTED, RunRecord
 from sae_core.runs.workspace import Workspace
+from sae_core.temporary import discard
 
-_SWEEP_ID = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{6}")
+SWEEP_ID = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{6}")
 OVER = ("finished", "failed", "diverged")  # states of a run that a sweep does not go on with
 
 
@@ -182,9 +182,7 @@ class Sweep:
         with lock.guarded(self.folder.parent), storage_errors(self.folder):
             if lock.holder(self.folder) is not None:
                 raise InUseError("This sweep is under way. Stop it first, then delete it.")
-            with contextlib.suppress(FileNotFoundError):
-                (self.folder / "sweep.json").unlink()
-            shutil.rmtree(self.folder, ignore_errors=True)
+            discard(self.folder)
 
     def _stored(self) -> SweepPlan:
         try:
@@ -247,7 +245,7 @@ def sweeps(workspace: Workspace) -> list[SweepPlan]:
     """Plans of all sweeps, newest first; damaged ones are left out."""
     folder, found = workspace.root / "sweeps", []
     for path in folder.iterdir() if folder.is_dir() else ():
-        if _SWEEP_ID.fullmatch(path.name):
+        if SWEEP_ID.fullmatch(path.name):
             with contextlib.suppress(ModelFileError, RunNotFoundError):
                 found.append(Sweep(workspace, path.name).plan)
     return sorted(found, key=lambda plan: plan.created, reverse=True)
@@ -259,7 +257,7 @@ def open_sweep(workspace: Workspace, sweep_id: str) -> Sweep:
     Raises:
         RunNotFoundError: there is none of that id.
     """
-    sweep = Sweep(workspace, sweep_id) if _SWEEP_ID.fullmatch(sweep_id) else None
+    sweep = Sweep(workspace, sweep_id) if SWEEP_ID.fullmatch(sweep_id) else None
     if sweep is None or not (sweep.folder / "sweep.json").exists():
         raise RunNotFoundError(f"There is no sweep {sweep_id[:40]!r} in this workspace. It may have been deleted.")
     return sweep

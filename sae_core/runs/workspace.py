@@ -6,6 +6,8 @@ import os
 import re
 import secrets
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,10 +18,12 @@ from sae_core.data.dataset import Dataset
 from sae_core.errors import InUseError, ModelFileError, RunNotFoundError, StorageError
 from sae_core.files import MANIFEST, storage_errors
 from sae_core.runs.datasets import describe_stored, read_dataset, write_dataset
+from sae_core.runs.lock import guarded
 from sae_core.runs.record import ACTIVE_STATES, RunRecord, new_record
 from sae_core.runs.run import Run
+from sae_core.temporary import discard
 
-_RUN_ID = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{6}")
+RUN_ID = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{6}")
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 
 
@@ -88,7 +92,7 @@ class Workspace:
     def datasets(self) -> list[DatasetRecord]:
         """Stored data sets, newest first; damaged ones are left out."""
         found = []
-        for folder in self._folders("datasets", _FINGERPRINT):
+        for folder in self.folders("datasets", _FINGERPRINT):
             try:
                 about = describe_stored(folder)
                 record = DatasetRecord(
@@ -112,7 +116,9 @@ class Workspace:
         Raises:
             InUseError: one of them is in training. StorageError: it could not be removed.
         """
-        if self.has_dataset(fingerprint):
+        with guarded(self.root / "datasets"):
+            if not self.has_dataset(fingerprint):
+                return
             active = [record for record in self.runs_of(fingerprint) if record.state in ACTIVE_STATES]
             if active:
                 raise InUseError(
@@ -120,8 +126,7 @@ class Workspace:
                 )
             folder = self._dataset_folder(fingerprint)
             with storage_errors(folder):
-                (folder / MANIFEST).unlink()
-                shutil.rmtree(folder, ignore_errors=True)
+                discard(folder)
 
     def runs_of(self, fingerprint: str) -> list[RunRecord]:
         """Runs that were trained on a data set."""
@@ -141,23 +146,36 @@ class Workspace:
         """
         config = config.fitted(data.image_shape)
         self.save_dataset(data)
-        now = datetime.now(UTC)
-        run = Run(self, f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}")
+        with self.new_run() as run:
+            if hold and run.lock:
+                fields["owner"] = asdict(run.lock.owner)
+            with guarded(self.root / "datasets"):
+                self.save_dataset(data)  # deleted meanwhile? From now on the run keeps others from that
+                run.write_record(new_record(run.id, name, data, config, **fields))
+        if not hold:
+            run.let_go()
+        return run
+
+    @contextmanager
+    def new_run(self) -> Iterator[Run]:
+        """The folder of a run that is about to be written, its record last. It is held; a failure leaves nothing.
+
+        Raises:
+            StorageError: it could not be written.
+        """
+        run = Run(self, f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}")
         try:
-            if hold:
-                run.hold()
-                fields["owner"] = asdict(run.lock.owner) if run.lock else {}
-            run.write_record(new_record(run.id, name, data, config, **fields))
+            run.hold()
+            yield run
         except BaseException:
             run.let_go()
             shutil.rmtree(run.folder, ignore_errors=True)
             raise
-        return run
 
     def runs(self) -> list[RunRecord]:
         """Records of all runs, newest first; damaged ones are left out."""
         found = []
-        for folder in self._folders("runs", _RUN_ID):
+        for folder in self.folders("runs", RUN_ID):
             try:
                 found.append(Run(self, folder.name).record)
             except (ModelFileError, RunNotFoundError):
@@ -166,7 +184,7 @@ class Workspace:
 
     def has_run(self, run_id: str) -> bool:
         """Whether there is a run of that id."""
-        return bool(_RUN_ID.fullmatch(run_id)) and (Run(self, run_id).folder / "run.json").exists()
+        return bool(RUN_ID.fullmatch(run_id)) and (Run(self, run_id).folder / "run.json").exists()
 
     def run(self, run_id: str) -> Run:
         """One run.
@@ -174,7 +192,7 @@ class Workspace:
         Raises:
             RunNotFoundError: there is none of that id.
         """
-        run = Run(self, run_id) if _RUN_ID.fullmatch(run_id) else None
+        run = Run(self, run_id) if RUN_ID.fullmatch(run_id) else None
         if run is None or not (run.folder / "run.json").exists():
             raise RunNotFoundError(f"There is no run {run_id[:40]!r} in this workspace. It may have been deleted.")
         return run
@@ -182,7 +200,8 @@ class Workspace:
     def _dataset_folder(self, fingerprint: str) -> Path:
         return self.root / "datasets" / fingerprint
 
-    def _folders(self, part: str, pattern: re.Pattern[str]) -> list[Path]:
+    def folders(self, part: str, pattern: re.Pattern[str]) -> list[Path]:
+        """Folders of a part of the workspace whose names are ids."""
         folder = self.root / part
         return [path for path in folder.iterdir() if pattern.fullmatch(path.name)] if folder.is_dir() else []
 

@@ -1,11 +1,7 @@
-"""Sweeps: drawn, driven one run after the other, stopped, killed, and gone on with."""
+"""Sweeps: drawn, driven one run after the other, stopped, and gone on with. Killed: tests/explorer/test_killed.py."""
 
 from __future__ import annotations
 
-import signal
-import subprocess
-import sys
-import textwrap
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -92,38 +88,6 @@ def test_stop_keeps_what_is_finished_and_going_on_does_the_rest(iris: Dataset, w
     plan = again.sweep.plan
     drawn = [plan.space.configured(plan.base, draw) for draw in plan.draws() or ()]
     assert [trial.record.config for trial in trials] == drawn
-
-
-PROGRAM = """
-    import sys
-    import sae_core as sae
-    from sae_core.jobs.sweep import start_sweep
-    from sae_core.runs.draws import Space
-    base = sae.StackConfig(layers=[3, 2], epochs=30, softmax_epochs=2, fine_tune_epochs=2, batch_size=32)
-    space = Space(units=((3, 6), (2, 3)), learning_rate=(1e-3, 1e-1))
-    job = start_sweep(sae.Workspace(sys.argv[1]), sae.load_sample("iris"), base, space, runs=3)
-    print(job.sweep.id, flush=True)
-    job.join()
-"""
-
-
-def test_a_killed_server_leaves_a_sweep_that_goes_on(iris: Dataset, workspace: Workspace) -> None:
-    program = [sys.executable, "-c", textwrap.dedent(PROGRAM), str(workspace.root)]
-    with subprocess.Popen(program, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]) as process:
-        assert process.stdout is not None
-        sweep = open_sweep(workspace, process.stdout.readline().strip())
-        until(lambda: any(trial.value is not None for trial in sweep.trials()))
-        assert sweep.plan.state == "running"  # seen from another process
-        with pytest.raises(InUseError, match="Stop it first"):
-            sweep.delete()
-        process.send_signal(signal.SIGKILL)
-    assert sweep.plan.state == "interrupted"
-    kept = [trial.record.results for trial in sweep.trials() if trial.value is not None]
-    job = go_on(sweep)
-    assert job.join(WAIT)
-    trials = sweep.trials()
-    assert [trial.record.state for trial in trials] == ["finished"] * 3
-    assert [trial.record.results for trial in trials[: len(kept)]] == kept
 
 
 def test_a_run_that_diverges_does_not_end_the_sweep(iris: Dataset, workspace: Workspace) -> None:
