@@ -72,7 +72,18 @@ def joined(device: str = "auto") -> Iterator[World]:
     if size == 1:
         yield World(0, 1, chosen)
         return
-    torch.distributed.init_process_group("nccl" if chosen.type == "cuda" else "gloo", timeout=PATIENCE)
+    from torch.distributed.rendezvous import rendezvous
+
+    from sae_core.training.meeting import meet
+
+    store, *_ = next(iter(rendezvous("env://", timeout=PATIENCE)))
+    torch.distributed.init_process_group(
+        "nccl" if chosen.type == "cuda" else "gloo",
+        store=meet(store, rank, size, PATIENCE),
+        rank=rank,
+        world_size=size,
+        timeout=PATIENCE,
+    )
     try:
         yield World(rank, size, chosen)
     finally:

@@ -80,9 +80,9 @@ def search(tab: Explorer, text: str) -> None:
     tab.settle()
 
 
-def bar(tab: Explorer) -> str:
-    """What the selection bar says."""
-    return tab.page.locator(".st-key-selection-bar").inner_text()
+def bar_says(tab: Explorer, words: str) -> None:
+    """What the selection bar says, once the page has caught up."""
+    expect(tab.page.locator(".st-key-selection-bar")).to_contain_text(words)
 
 
 def test_one_selection_on_every_page(case: Case, tmp_path: Path) -> None:
@@ -90,19 +90,19 @@ def test_one_selection_on_every_page(case: Case, tmp_path: Path) -> None:
     tab.pick("PCA")
     tab.wait_for_background()
     search(tab, "0-11")
-    assert "12 rows" in bar(tab)
+    bar_says(tab, "12 rows")
     for page in ("Reconstructions", "Classification", "Inside", "Levels", "Journey", "Codes"):
         tab.go(page)
         tab.wait_for_background()
-        assert "12 rows" in bar(tab), page
+        bar_says(tab, "12 rows")
     frame = pd.read_csv(tab.download("CSV", tmp_path))
     assert frame["row"].tolist() == list(range(12))
     label = next(name for name in frame.columns if name.startswith(case.data.label_name))
     assert frame[label].astype(str).tolist() == [str(value) for value in case.data.y[:12]]
     tab.press("Invert")
-    assert f"{len(case.data) - 12:,} rows" in bar(tab)
+    bar_says(tab, f"{len(case.data) - 12:,} rows")
     tab.press("Clear")
-    assert "No rows chosen" in bar(tab)
+    bar_says(tab, "No rows chosen")
     case.has_no_failure()
 
 
@@ -141,7 +141,7 @@ def test_units_show_what_they_see_and_give_their_rows(case: Case) -> None:
         tab.settle()
         expect(unit).not_to_have_value(before)
     tab.press("Choose these rows")
-    assert "24 rows" in bar(tab)
+    bar_says(tab, "24 rows")
     tab.press("Clear")
     case.has_no_failure()
 
@@ -181,7 +181,7 @@ def test_one_row_through_the_stack(case: Case) -> None:
     said = str(case.model.predict(case.data.take([row]))[0])
     expect(main.get_by_text(said, exact=False).first).to_be_visible()
     tab.press("Select this row")
-    assert "1 row" in bar(tab)
+    bar_says(tab, "1 row")
     tab.press("Clear")
     tab.press("Next")
     expect(main).to_contain_text(f"Row {row + 1:,} ·")
@@ -195,7 +195,7 @@ def test_outliers_are_those_beyond_the_threshold(case: Case) -> None:
     listed = tab.page.get_by_text(re.compile(r"^[\d,]+ rows? above")).first
     shown = int(listed.inner_text().split()[0].replace(",", ""))
     tab.press("Select these rows")
-    assert f"{shown:,} row" in bar(tab)
+    bar_says(tab, f"{shown:,} row")
     tab.press("Clear")
     case.has_no_failure()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -76,7 +77,9 @@ def test_a_killed_worker_is_survived(folder: Path, tmp_path: Path) -> None:
             os.kill(victims[-1], signal.SIGKILL)
             said, errors = launcher.communicate(timeout=PATIENCE)
         finally:
-            launcher.kill()
+            for left in (*workers(launcher.pid), launcher.pid):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(left, signal.SIGKILL)
     assert launcher.returncode == 0, errors
     told = json.loads(said)
     assert told["processes"] == 2
