@@ -92,7 +92,7 @@ def test_presets_train(measurements: Dataset) -> None:
 
 def test_the_best_known_suits_the_data(mnist: Dataset, measurements: Dataset) -> None:
     config = sae.preset(mnist, BEST_KNOWN).config
-    assert [level.kind for level in config.layers] == ["convolution"] * 2
+    assert [level.kind for level in config.layers] == ["convolution", "convolution", "dense"]
     check(mnist, config.fitted(mnist.image_shape), Preparation.fit(mnist))
     bare = dataclasses.replace(mnist, labels=None)
     assert sae.preset_names(bare) == sae.preset_names(mnist)
