@@ -22,6 +22,11 @@ def to_bytes(pixels: Pixels, shape: ImageShape) -> NDArray[np.uint8]:
     return images[..., :3] if channels >= 3 else np.repeat(images[..., :1], 3, axis=-1)
 
 
+def in_colour(pixels: Pixels, shape: ImageShape) -> Pixels:
+    """Grey or colour pictures alike as (m, height * width * 3), 0..1."""
+    return np.asarray(to_bytes(pixels, shape).reshape(len(pixels), -1) / 255, dtype=np.float32)
+
+
 def montage(pixels: Pixels, shape: ImageShape, *, columns: int, gap: int = 1) -> NDArray[np.uint8]:
     """Pictures in rows of `columns`, parted by `gap` transparent pixels: (m, n_pixels) -> (H, W, 4) uint8."""
     images = to_bytes(pixels, shape)

@@ -11,8 +11,8 @@ from explorer.session import Session, suggested
 from explorer.widgets import design as parts
 from explorer.widgets import fields as f
 from explorer.widgets.design_levels import level_sliders
+from explorer.widgets.figures import show_live_chart
 from explorer.widgets.frame import begin_page, guarded, next_step
-from explorer.widgets.live_chart import live_chart
 from explorer.widgets.text import count, sentence
 from sae_core.config import StackConfig
 from sae_core.data.dataset import Dataset
@@ -69,7 +69,7 @@ def drawing(session: Session, data: Dataset) -> None:
     preparation = store.preparation(data, config.scaling)
     counts = plans.parameter_counts(preparation.n_inputs, len(data.classes), config)
     drawn = parts.drawing_of(config, preparation.n_inputs, len(data.classes), counts)
-    live_chart(stack_drawing(drawn), key="design-stack", alt="The stack as designed")
+    show_live_chart(stack_drawing(drawn), key="design-stack", alt="The stack as designed", name="stack")
     phases = plans.plan(data, config, preparation.n_inputs)
     steps = sum(phase.epochs * phase.steps_per_epoch for phase in phases)
     ratio = preparation.n_inputs / config.units[-1]

@@ -47,7 +47,7 @@ def show(session: Session, first: RunView) -> None:
             charts.level_charts(run, figures)
             if data is not None:
                 st.markdown("**Held-out rows as the stack gives them back**")
-                charts.show(figures, "rows", "Originals above reconstructions")
+                charts.show(figures, "rows", "Originals above reconstructions", kept.get("numbers"))
             charts.classifier_charts(run, figures)
             if run.state != first.state:
                 st.rerun()  # buttons and neighbours catch up; the last one of these ends the polling

@@ -29,7 +29,7 @@ def maps(session: Session, run_id: str, found: Atlas, drawn: list[LevelMap], met
             option = colour_selector(found.data, found.model)
         with right:
             colouring = colouring_of(run_id, found.data, option, fine_tuned=found.fine_tuned)
-            parts.show_legend(colouring)
+            parts.show_colours(colouring)
         if travel:
             parts.show_travel(session, found, drawn, colouring, method)
             return

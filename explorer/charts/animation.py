@@ -50,7 +50,7 @@ def travel_figure(
             mode="markers",
             marker=marker,
             customdata=hover,
-            hovertemplate="%{customdata}<extra></extra>",
+            hovertemplate="%{customdata[1]}<extra></extra>",
         )
     )
     figure.frames = [
@@ -70,7 +70,8 @@ def travel_figure(
 
 def _markers(
     colouring: Colouring, rows: NDArray[np.int64], chosen: NDArray[np.bool_] | None
-) -> tuple[dict[str, Any], list[str]]:
+) -> tuple[dict[str, Any], list[tuple[int, str]]]:
+    """How the points look, and of each its row number and what is said on hover."""
     groups = colouring.groups[rows]
     marker: dict[str, Any] = {"size": 5.0 if len(rows) > 1000 else 7.0, "opacity": 0.8, "line": {"width": 0}}
     if colouring.amounts is not None:
@@ -81,7 +82,7 @@ def _markers(
         marker["opacity"] = np.where(chosen, 1.0, MUTED).tolist()
         marker["size"] = np.where(chosen, marker["size"] + 3, marker["size"]).tolist()
     known = [style.escape(colouring.names[group]) if group >= 0 else "no label" for group in groups]
-    return marker, [f"row {row:,}<br>{name}" for row, name in zip(rows.tolist(), known, strict=True)]
+    return marker, [(row, f"row {row:,}<br>{name}") for row, name in zip(rows.tolist(), known, strict=True)]
 
 
 def _scaled(points: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -67,13 +67,13 @@ def plane_map(
             z=values,
             colorscale=style.SEQUENTIAL,
             colorbar={"thickness": 12, "outlinewidth": 0, "title": {"text": style.escape(name, 24)}},
-            hovertemplate="unit 0 %{x:.3g}, unit 1 %{y:.3g}<br>" + "decoded %{z:.4g}<extra></extra>",
+            hovertemplate="unit 1 %{x:.3g}, unit 2 %{y:.3g}<br>" + "decoded %{z:.4g}<extra></extra>",
         )
     )
     style.apply_style(
         figure,
-        x_title="unit 0 (no unit)",
-        y_title="unit 1 (no unit)",
+        x_title="value of unit 1",
+        y_title="value of unit 2",
         height=420,
         legend=False,
     )

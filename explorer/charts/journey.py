@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
@@ -47,13 +48,9 @@ def code_figure(code: NDArray[np.floating], *, title: str, height: int = 190) ->
     return figure
 
 
-def code_numbers(codes: Sequence[tuple[str, NDArray[np.floating]]]) -> dict[str, list[object]]:
-    """Level, unit (from 1) and activity of all units of some codes, for a table."""
-    return {
-        "level": [name for name, code in codes for _ in code],
-        "unit": [unit for _, code in codes for unit in range(1, len(code) + 1)],
-        "activity": [float(value) for _, code in codes for value in code],
-    }
+def code_numbers(level: int, code: NDArray[np.floating]) -> pd.DataFrame:
+    """Level, unit (from 1) and activity of all units of a code, also of those that are not drawn."""
+    return pd.DataFrame({"level": level, "unit": np.arange(1, len(code) + 1), "activity": code})
 
 
 def probability_chart(

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
+from numpy.typing import NDArray
 
 BOX = ("lowerfence", "q1", "median", "q3", "upperfence")
 
 
 def figure_numbers(figure: go.Figure) -> pd.DataFrame:
-    """One line for each point, bar, box or cell that a figure shows.
+    """One line for each point, bar, box, cell or part of a drawing that a figure shows.
 
     Returns:
         columns: "series" where there are several, then what the axes are called; for maps of rows "row". Ticks that
@@ -29,8 +30,26 @@ def figure_numbers(figure: go.Figure) -> pd.DataFrame:
     return whole.dropna(axis=1, how="all")
 
 
+def picture_numbers(titles: Iterable[object], pixels: NDArray[np.floating], *, of: str = "picture") -> pd.DataFrame:
+    """One line for each picture: its title, then its values, pixel by pixel in the order height, width, channel.
+
+    Args:
+        titles: of the m pictures.
+        pixels: (m, n_pixels).
+        of: what the first column is called.
+
+    >>> picture_numbers(["a"], np.array([[0.0, 1.0]])).to_dict("list")
+    {'picture': ['a'], 'pixel0': [0.0], 'pixel1': [1.0]}
+    """
+    table = pd.DataFrame(pixels, columns=[f"pixel{i}" for i in range(pixels.shape[1])])
+    table.insert(0, of, list(titles))
+    return table
+
+
 def _of_trace(figure: go.Figure, trace: Any) -> pd.DataFrame | None:
     name = _plain(trace.name or "")
+    if getattr(trace, "hoveron", None) == "fills":  # a part of a drawing: what it says of itself
+        return pd.DataFrame({"part": [_plain(trace.text)]})
     if trace.type == "heatmap":
         return _of_heatmap(figure, trace, name)
     if trace.type == "box":

@@ -71,7 +71,7 @@ def profiles(
 
     Args:
         names: of the c prepared inputs; escaped here.
-        units: (k,) numbers; unit_names: what they are called.
+        units: (k,) numbers, from 0; unit_names: what they are called.
         amounts: (k, c) signed; every unit on a scale of its own.
         title: of the colour scale.
     """
@@ -105,7 +105,7 @@ def profiles(
         figure, x_title=f"unit ({style.escape(title)})", height=max(260, 22 * len(names) + 90), legend=False
     )
     figure.update_xaxes(
-        tickvals=list(range(len(units))), ticktext=[str(unit) for unit in units], showgrid=False, fixedrange=True
+        tickvals=list(range(len(units))), ticktext=[f"{unit + 1}" for unit in units], showgrid=False, fixedrange=True
     )
     figure.update_yaxes(
         tickvals=list(range(len(names))), ticktext=labels, autorange="reversed", showgrid=False, fixedrange=True

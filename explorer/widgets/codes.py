@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import numpy as np
 import pandas as pd
 import streamlit as st
-from numpy.typing import NDArray
 
-from explorer import pictures, placing
-from explorer.cache import Cache
+from explorer import placing
 from explorer.charts import animation, map_layers, style
 from explorer.charts import maps as charts
 from explorer.charts.maps import Colouring
@@ -19,7 +15,8 @@ from explorer.placing import NewRows
 from explorer.session import Session
 from explorer.tasks import Task, TaskState
 from explorer.widgets import place
-from explorer.widgets.figures import show_chart
+from explorer.widgets.figures import show_chart, show_legend
+from explorer.widgets.hover_picture import hover_pictures, pictures_of
 from explorer.widgets.map_settings import METHODS
 from explorer.widgets.rows import show_rows
 from explorer.widgets.selection import shapes_of
@@ -37,8 +34,6 @@ MAX_PICTURES = 80  # on one map
 MAP_HEIGHT = 350
 MAPS_WIDTH = 740  # of two maps beside each other
 TRAVEL_CONFIG = {**style.MAP_CONFIG, "scrollZoom": False, "modeBarButtonsToRemove": ["select2d", "lasso2d"]}
-
-_thumbnails: Cache[str] = Cache(4_000)
 
 
 def level_selector(model: TrainedStack) -> list[int]:
@@ -96,11 +91,11 @@ def _progress(found: Atlas, method: Method, first: Task, following: Task) -> Non
     bar()
 
 
-def show_legend(colouring: Colouring) -> None:
+def show_colours(colouring: Colouring) -> None:
     """What the colours mean, once for all maps."""
     legend = charts.legend_figure(colouring)
     if legend is not None:
-        st.plotly_chart(legend, key="legend", config={"staticPlot": True}, alt=f"Colours: {colouring.title}")
+        show_legend(legend, key="legend", alt=f"Colours: {colouring.title}")
 
 
 def show_maps(session: Session, found: Atlas, drawn: list[LevelMap], colouring: Colouring, method: Method) -> None:
@@ -118,6 +113,7 @@ def show_maps(session: Session, found: Atlas, drawn: list[LevelMap], colouring: 
                     _one_map(session, found, method, each, colouring, key, new)
     with right:
         selection_panel(session, found)
+    hover_pictures(found.data, "map-", key="codes-hover")
 
 
 def _one_map(
@@ -160,17 +156,6 @@ def map_table(data: Dataset, drawn: LevelMap) -> pd.DataFrame:
     return pd.DataFrame(table | {"x": drawn.points[:, 0], "y": drawn.points[:, 1]})
 
 
-def pictures_of(data: Dataset, rows: NDArray[np.int64]) -> list[str]:
-    """A data URI of each row's picture, made once."""
-    assert data.image_shape is not None
-    shape = data.image_shape
-
-    def one(row: int) -> str:
-        return pictures.thumbnails(np.asarray(data.take([row]), dtype=np.float32), shape, side=1)[0]
-
-    return [_thumbnails.get((data.fingerprint, row), partial(one, row)) for row in rows.tolist()]
-
-
 def show_travel(session: Session, found: Atlas, drawn: list[LevelMap], colouring: Colouring, method: Method) -> None:
     """One map in which points travel from level to level."""
     if len({each.level for each in drawn}) <= found.model.n_levels:
@@ -196,6 +181,7 @@ def show_travel(session: Session, found: Atlas, drawn: list[LevelMap], colouring
         numbers=lambda: pd.concat([map_table(found.data, each).assign(level=each.level) for each in drawn]),
         config=TRAVEL_CONFIG,
     )
+    hover_pictures(found.data, "travel-", key="travel-hover")
     if len(positions) < len(rows):
         st.caption(f"{len(positions):,} of the {len(rows):,} rows of the maps move here.")
 
@@ -222,7 +208,7 @@ def selection_panel(session: Session, found: Atlas) -> None:
         off_map = int((~np.isin(rows, found.rows)).sum())
         if off_map:
             st.caption(f"{count(off_map, 'row')} of them not on the maps, which show a sample: see “Place rows”.")
-        show_rows(data, rows, key="chosen", columns=6, cell=40)
+        show_rows(data, rows, key="chosen", columns=6, cell=40, name="chosen rows")
 
 
 def sample_note(found: Atlas, method: Method) -> str:

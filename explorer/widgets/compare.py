@@ -21,8 +21,9 @@ from explorer.charts.compare import (
     phases,
 )
 from explorer.charts.parallel import parallel
-from explorer.charts.style import CHART_CONFIG, PALETTE
+from explorer.charts.style import PALETTE
 from explorer.session import Session
+from explorer.widgets.figures import show_chart
 from explorer.widgets.text import literal
 from sae_core.analysis.comparison import settings_table, varying_settings
 from sae_core.errors import SaeError
@@ -82,7 +83,7 @@ def curves(chosen: Sequence[RunRecord], colours: Mapping[str, str]) -> None:
         logarithmic = measure == "loss" and st.toggle("Logarithmic", key="compare-log", persist_state="session")
     shown = phases(drawn, kinds)
     figure = overlaid(drawn, shown, colours, axis=cast(Axis, axis), measure=measure, logarithmic=logarithmic)
-    st.plotly_chart(figure, width="stretch", key="compare-curves", theme="streamlit", config=CHART_CONFIG)
+    show_chart(figure, key="compare-curves", alt=f"{view} of the chosen runs", name="curves of runs")
     st.caption("Validation solid, training dotted. A click on a run in the legend hides it everywhere.")
 
 
@@ -102,9 +103,7 @@ def results(chosen: Sequence[RunRecord], colours: Mapping[str, str]) -> None:
         with column:
             st.markdown("What a softmax on each level gets right" if share else "What each level loses of the input")
             figure = levels_compared(curves, values, colours, y_title=title, share=share)
-            st.plotly_chart(
-                figure, width="stretch", key=f"compare-levels-{share}", theme="streamlit", config=CHART_CONFIG
-            )
+            show_chart(figure, key=f"compare-levels-{share}", alt=f"{title} by level", name=f"{title} by level")
 
 
 def _errors(record: RunRecord) -> dict[str, float]:
@@ -175,7 +174,10 @@ def against_results(records: Sequence[RunRecord]) -> None:
     result = np.array([_figures(record)[str(chosen)] for record in with_it], dtype=np.float64)
     names = [legend_name(record, with_it) for record in with_it]
     figure = parallel(settings, result, title, share=share, names=names)
-    st.plotly_chart(figure, width="stretch", key="compare-parallel", theme="streamlit", config=CHART_CONFIG)
+    show_chart(
+        figure, key="compare-parallel", alt=f"Settings of runs against the {title}", name="settings against results",
+        numbers=lambda: settings.reset_index(drop=True).assign(**{"run": names, title: result}),
+    )  # fmt: skip
     st.caption(f"{len(with_it):,} finished runs, a line each; violet is the lowest result, yellow-green the highest.")
 
 

@@ -12,6 +12,8 @@ from explorer import insights, store
 from explorer.charts import maps as charts
 from explorer.insights import Atlas
 from explorer.tasks import TaskState
+from explorer.widgets.figures import show_chart
+from explorer.widgets.hover_picture import hover_pictures
 from explorer.widgets.text import literal, sentence
 from explorer.widgets.waiting import AT_ONCE, POLL_SECONDS
 from sae_core.analysis.projections import MapSettings, Method
@@ -107,9 +109,11 @@ def _one(atlas: Atlas, record: RunRecord, name: str, level: int | None, method: 
     where = f"level {drawn.level}, {atlas.model.width(drawn.level)} numbers" if drawn.level else "input"
     waiting = " (PCA for now)" if drawn.method != method and not drawn.note else ""
     figure = charts.map_figure(drawn, colouring, title=f"{name}: {where}{waiting}", height=MAP_HEIGHT)
-    st.plotly_chart(
+    show_chart(
         figure,
         key=f"compare-map-{record.id}",
         config=charts.MAP_CONFIG,
         alt=f"Map of the rows as the run {name} codes them",
+        name=f"map, {name}",
     )
+    hover_pictures(data, f"compare-map-{record.id}", key=f"compare-hover-{record.id}")

@@ -13,16 +13,14 @@ from explorer import contests, store
 from explorer.charts import contest as charts
 from explorer.charts import maps
 from explorer.charts.contest import TITLES, Axis
-from explorer.charts.numbers import figure_numbers
 from explorer.charts.style import duration, number
 from explorer.contests import Contestant
 from explorer.session import Session
 from explorer.tasks import Task, TaskState
 from explorer.widgets.contest_rows import show_rows_given_back
 from explorer.widgets.experiments import choose, units_of
-from explorer.widgets.figures import save_menu, show_chart
-from explorer.widgets.live_chart import live_chart
-from explorer.widgets.selection import selectable_chart
+from explorer.widgets.figures import show_chart, show_legend, show_live_chart
+from explorer.widgets.hover_picture import hover_pictures
 from explorer.widgets.text import count, literal, sentence
 from explorer.widgets.waiting import AT_ONCE, POLL_SECONDS
 from sae_core.analysis.contest import PCA, WayResult, sum_up
@@ -252,8 +250,8 @@ def _curves(now: Sequence[Contestant], results: dict[str, WayResult]) -> None:
     traces = {each.way: store.run(each.run.id).trace() for each in now if each.run is not None}
     pca = results[PCA].error if PCA in results else float("nan")
     figure = charts.error_curves(cast("Any", traces), axis=cast(Axis, axis or "step"), pca_error=pca)
-    live_chart(figure, key="contest-curves", alt="Error of the input during training, by way")
-    save_menu(lambda: figure_numbers(figure), key="contest-curves-numbers", name="error-of-the-input")
+    alt = "Error of the input during training, by way"
+    show_live_chart(figure, key="contest-curves", alt=alt, name="error of the input")
 
 
 def _results(session: Session, data: Dataset, experiment: Experiment, finished: Sequence[Contestant]) -> None:
@@ -296,20 +294,24 @@ def _maps(session: Session, data: Dataset, experiment: Experiment, finished: Seq
     planes, umaps = _done(drawn["pca"]), _done(drawn["umap"])
     colouring = maps.by_group(data.label_name, data.classes or ("row",), _groups(data))
     if (legend := maps.legend_figure(colouring)) is not None:
-        st.plotly_chart(legend, key="contest-legend", config={"staticPlot": True}, alt="Colours of the classes")
+        show_legend(legend, key="contest-legend", alt="Colours of the classes")
     grid = st.grid(4, min_column_width=230, gap="small")
     for way in contests.ALL:
         shown = umaps.get(way) or planes.get(way)
         if shown is not None:
             with grid.cell():
                 _one_map(session, data, TITLES[way], shown, colouring, f"contest-map-{way}")
+    hover_pictures(data, "contest-map-", key="contest-hover")
 
 
 def _one_map(session: Session, data: Dataset, title: str, drawn: LevelMap, colouring: maps.Colouring, key: str) -> None:
     rows = as_rows(session.selection.array, len(data))
     chosen = np.isin(drawn.rows, rows) if len(rows) else None
     figure = maps.map_figure(drawn, colouring, title=title, chosen=chosen, height=MAP_HEIGHT)
-    selectable_chart(session, figure, key=key, config=maps.MAP_CONFIG, alt=f"Map of the deepest code: {title}")
+    show_chart(
+        figure, key=key, config=maps.MAP_CONFIG, alt=f"Map of the deepest code: {title}", name=f"map, {title}",
+        selecting=session,
+    )  # fmt: skip
 
 
 def _groups(data: Dataset) -> Any:

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from explorer import contests
 from explorer.charts import contest as charts
 from explorer.charts.contest import TITLES
+from explorer.charts.numbers import picture_numbers
 from explorer.charts.reconstructions import picture_grid, value_table
-from explorer.charts.style import CHART_CONFIG
 from explorer.widgets.figures import show_chart
 from explorer.widgets.rows import hover_texts, labels_of
 from explorer.widgets.text import literal
@@ -49,7 +49,12 @@ def show_rows_given_back(data: Dataset, config: StackConfig, runs: Mapping[str, 
         rows=rows.tolist(),
         cell=int(min(80, max(36, 860 / len(rows)))),
     )
-    st.plotly_chart(figure, key="contest-rows", config=CHART_CONFIG, alt="Rows as each way gives them back")
+    show_chart(
+        figure, key="contest-rows", alt="Rows as each way gives them back", name="rows given back",
+        numbers=lambda: pd.concat(
+            [picture_numbers(rows, strip, of="row").assign(of=of) for of, strip in zip(titles, strips, strict=True)]
+        ),
+    )  # fmt: skip
 
 
 def _columns(data: Dataset, config: StackConfig, runs: Mapping[str, str | None], watched: NDArray[np.int64]) -> None:

@@ -13,8 +13,9 @@ import streamlit as st
 from explorer import columns
 from explorer.charts.balance import class_balance
 from explorer.charts.gallery import gallery
+from explorer.charts.numbers import picture_numbers
 from explorer.session import Session
-from explorer.widgets.live_chart import live_chart
+from explorer.widgets.figures import show_live_chart
 from explorer.widgets.text import count, sentence
 from sae_core.data.dataset import Dataset, SplitOptions
 from sae_core.errors import DataError
@@ -101,7 +102,11 @@ def picture_grid(data: Dataset, *, key: str, chosen: Collection[int] = ()) -> No
     hover = [[f"row {row}" for row in part] for _, part in shown if len(part)]
     framed = [np.isin(part, list(chosen)).tolist() for _, part in shown if len(part)] if chosen else []
     figure = gallery(rows, data.image_shape, hover=hover, cell=44, framed=framed)
-    live_chart(figure, key=f"{key}-pictures", alt="Pictures of each class")
+    shown_rows = np.concatenate([part for _, part in shown])
+    show_live_chart(
+        figure, key=f"{key}-pictures", alt="Pictures of each class", name="pictures",
+        numbers=lambda: picture_numbers(shown_rows, np.asarray(data.take(shown_rows), dtype=np.float32), of="row"),
+    )  # fmt: skip
     if len(data.classes) > CLASSES_SHOWN:
         st.caption(f"{count(len(data.classes) - CLASSES_SHOWN, 'further class', 'further classes')} not shown here.")
 
@@ -139,7 +144,7 @@ def split_editor(session: Session) -> None:
             if len(rows)
         }
         figure = class_balance(data.classes, counts, data.label_name)
-        live_chart(figure, key="data-balance", alt="Rows of each class by part of the split")
+        show_live_chart(figure, key="data-balance", alt="Rows of each class by part of the split")
     st.caption("  ·  ".join(f"**{len(rows):,}** {part}" for part, rows in parts.items()))
     without = int((data.class_codes < 0).sum()) if data.labels is not None else 0
     if without:

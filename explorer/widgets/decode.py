@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from explorer import insights, level_insights
 from explorer.charts.decoding import plane_map, walk_panels
+from explorer.charts.numbers import picture_numbers
 from explorer.charts.reconstructions import picture_grid, show_value, signed_number
-from explorer.charts.style import CHART_CONFIG
 from explorer.session import Session
 from explorer.widgets.figures import show_chart
 from explorer.widgets.inside import level_selector
@@ -117,7 +117,7 @@ def _sliders(found: Handles, start: NDArray[np.floating], key: str) -> list[floa
         low, high = float(min(found.low[i], value)), float(max(found.high[i], value))
         if high - low < 0.02 * widest:  # a dead unit: as far as the liveliest one goes
             low, high = value - widest / 2, value + widest / 2
-        name = f"Unit {found.units[i]}" if found.kind == "units" else f"Direction {i + 1}"
+        name = f"Unit {found.units[i] + 1}" if found.kind == "units" else f"Direction {i + 1}"
         with columns[i % len(columns)]:
             values.append(st.slider(name, low, high, float(value), (high - low) / 100, "%.2f", key=f"{key}-{i}"))
     return [float(own[i]) if abs(value - own[i]) < 1e-9 else value for i, value in enumerate(values)]
@@ -138,7 +138,10 @@ def _drawn(
             rows=list(range(len(titles))), cell=190 if len(titles) < 3 else 150,
         )  # fmt: skip
         figure.update_yaxes(visible=False)  # one line needs no name
-        st.plotly_chart(figure, key="decode-picture", config=CHART_CONFIG, alt="The decoded picture")
+        show_chart(
+            figure, key="decode-picture", alt="The decoded picture", name="decoded",
+            numbers=lambda: picture_numbers(titles, merged),
+        )  # fmt: skip
         return
     frame = _frame(data, both)
     table = pd.DataFrame({"Column": [str(name) for name in frame.columns]})
@@ -190,7 +193,15 @@ def _walk(session: Session, model: TrainedStack, data: Dataset, level: int) -> N
             hover=[[f"{name}, {title} of the way" for title in titles] for name in ("through the code", "straight")],
             rows=list(range(STEPS)), cell=84,
         )  # fmt: skip
-        st.plotly_chart(figure, key="walk-pictures", config=CHART_CONFIG, alt="Pictures on the way between two rows")
+        show_chart(
+            figure, key="walk-pictures", alt="Pictures on the way between two rows", name=f"from row {a} to row {b}",
+            numbers=lambda: pd.concat(
+                [
+                    picture_numbers(titles, np.asarray(pixels), of="share of the way").assign(way=way)
+                    for way, pixels in (("through the code", through), ("straight", straight))
+                ]
+            ),
+        )  # fmt: skip
         return
     _walk_of_columns(data, _frame(data, through), _frame(data, straight), found.shares)
 
@@ -227,10 +238,14 @@ def _plane(model: TrainedStack, data: Dataset, report: UnitReport) -> None:
             list(lines), data.image_shape,
             row_titles=[f"{value:.2g}" for value in found.second[::-1]],
             column_titles=[f"{value:.2g}" for value in found.first],
-            hover=[[f"unit 0 {a:.3g}, unit 1 {b:.3g}" for a in found.first] for b in found.second[::-1]],
+            hover=[[f"unit 1 {a:.3g}, unit 2 {b:.3g}" for a in found.first] for b in found.second[::-1]],
             rows=list(range(SIDE)), cell=46,
         )  # fmt: skip
-        st.plotly_chart(figure, key="plane-pictures", config=CHART_CONFIG, alt="The decoded plane as pictures")
+        places = [f"{a:.4g}, {b:.4g}" for b in found.second[::-1] for a in found.first]
+        show_chart(
+            figure, key="plane-pictures", alt="The decoded plane as pictures", name="decoded plane",
+            numbers=lambda: picture_numbers(places, lines.reshape(SIDE * SIDE, -1), of="unit 1, unit 2"),
+        )  # fmt: skip
         return
     names = list(data.feature_names)
     chosen = st.selectbox(

@@ -1,4 +1,7 @@
-"""A chart with what one can take away of it: its picture as PNG or SVG, and its numbers as CSV."""
+"""A chart with what one can take away of it: its picture as PNG or SVG, and its numbers as CSV.
+
+Every chart of the pages is shown by one of these functions (a test holds that).
+"""
 
 from __future__ import annotations
 
@@ -13,11 +16,12 @@ from explorer.charts import style
 from explorer.charts.maps import chosen_rows
 from explorer.charts.numbers import figure_numbers
 from explorer.session import Session
+from explorer.widgets.live_chart import live_chart
+from explorer.widgets.picture import picture_buttons
 from explorer.widgets.selection import RowsOf, selectable_chart
 from sae_core.export.cells import escape_frame
 
 Numbers = Callable[[], pd.DataFrame]
-FORMATS = {"png": "PNG", "svg": "SVG"}
 
 
 def show_chart(
@@ -43,34 +47,58 @@ def show_chart(
     """
     file = name or key
     drawn = saved_as(config or style.CHART_CONFIG, file)
-    if selecting is None:
-        st.plotly_chart(figure, key=key, config=drawn, alt=alt)
-    else:
-        selectable_chart(selecting, figure, key=key, alt=alt, rows_of=rows_of, modes=modes, config=drawn, space=space)
-    save_menu(numbers or (lambda: figure_numbers(figure)), key=key, name=file)
+    with st.container(gap="xxsmall"):
+        if selecting is None:
+            st.plotly_chart(figure, key=key, config=drawn, alt=alt)
+        else:
+            selectable_chart(
+                selecting, figure, key=key, alt=alt, rows_of=rows_of, modes=modes, config=drawn, space=space
+            )
+        save_menu(numbers or (lambda: figure_numbers(figure)), key=key, name=file, chart=key)
 
 
-def save_menu(numbers: Numbers, *, key: str, name: str) -> None:
-    """The menu alone, for what is no single chart."""
+def show_live_chart(figure: go.Figure, *, key: str, alt: str, name: str = "", numbers: Numbers | None = None) -> None:
+    """A chart that changes often, with its menu; arguments as of `show_chart`."""
+    with st.container(gap="xxsmall"):
+        live_chart(figure, key=key, alt=alt)
+        save_menu(numbers or (lambda: figure_numbers(figure)), key=key, name=name or key, chart=key)
+
+
+def clickable_chart(figure: go.Figure, *, key: str, alt: str, name: str = "", numbers: Numbers | None = None) -> Any:
+    """A chart whose points can be clicked for something else than choosing rows, with its menu. Returns the event."""
+    config = saved_as(style.CHART_CONFIG, name or key)
+    with st.container(gap="xxsmall"):
+        event = st.plotly_chart(figure, key=key, config=config, alt=alt, on_select="rerun", selection_mode="points")
+        save_menu(numbers or (lambda: figure_numbers(figure)), key=key, name=name or key, chart=key)
+    return event
+
+
+def show_legend(figure: go.Figure, *, key: str, alt: str) -> None:
+    """What the colours of several charts mean, once for all of them."""
+    st.plotly_chart(figure, key=key, config={"staticPlot": True}, alt=alt)
+
+
+def save_menu(numbers: Numbers, *, key: str, name: str, chart: str = "") -> None:
+    """The menu alone, for what is no single chart.
+
+    Args:
+        chart: key of the chart whose picture can be saved; "": there is none.
+    """
     with (
         st.container(horizontal=True, horizontal_alignment="right"),
         st.popover("Save", type="tertiary", icon=":material/download:", key=f"{key}-save"),
     ):
+        if chart:
+            picture_buttons(chart, name, key=f"{key}-picture")
         st.download_button(
             "Numbers as CSV",
             lambda: table_csv(numbers()),
             file_name=f"{name}.csv",
             mime="text/csv",
-            icon=":material/table:",
             on_click="ignore",
             key=f"{key}-numbers",
+            width="stretch",
         )
-        st.caption(
-            "Its picture: the camera that appears in the chart's upper right corner when you point at it "
-            f"saves {FORMATS[_format()]}."
-        )
-        other = "svg" if _format() == "png" else "png"
-        st.button(f"Save pictures as {FORMATS[other]}", key=f"{key}-format", on_click=_choose_format, args=(other,))
 
 
 def table_csv(table: pd.DataFrame) -> bytes:
@@ -80,13 +108,5 @@ def table_csv(table: pd.DataFrame) -> bytes:
 
 
 def saved_as(config: dict[str, Any], name: str) -> dict[str, Any]:
-    """A chart's configuration whose camera button saves in the format that was chosen, under this name."""
-    return {**config, "toImageButtonOptions": {"format": _format(), "filename": name, "scale": 2}}
-
-
-def _format() -> str:
-    return str(st.session_state.get("picture_format", "png"))
-
-
-def _choose_format(name: str) -> None:
-    st.session_state["picture_format"] = name
+    """A chart's configuration whose camera button saves under this name."""
+    return {**config, "toImageButtonOptions": {"format": "png", "filename": name, "scale": 2}}

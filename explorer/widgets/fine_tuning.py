@@ -10,8 +10,8 @@ import streamlit as st
 from explorer import insights
 from explorer.charts import classification as charts
 from explorer.session import Session
-from explorer.widgets.figures import save_menu, show_chart
-from explorer.widgets.rows import rows_table, show_rows
+from explorer.widgets.figures import show_chart
+from explorer.widgets.rows import show_rows
 from explorer.widgets.text import count
 from explorer.widgets.waiting import result_of
 from sae_core.analysis.classification import Classification
@@ -65,8 +65,10 @@ def show_flips(session: Session, data: Dataset, found: Classification, part: Spl
         on_click=session.select,
         args=(rows, SIDES[side or "gained"].lower()),
     )
-    show_rows(data, rows, key="flips", said=said, columns=16, cell=64, chosen=session.selection.rows)
-    save_menu(lambda: rows_table(data, rows, said), key="flips", name=f"{SIDES[side or 'gained'].lower()}")
+    show_rows(
+        data, rows, key="flips", said=said, columns=16, cell=64, chosen=session.selection.rows,
+        name=SIDES[side or "gained"].lower(),
+    )  # fmt: skip
 
 
 def verdict(changed: Flips) -> str:
@@ -96,6 +98,6 @@ def show_moves(run_id: str) -> None:
     show_chart(charts.moves_chart(found), key="class-moves", alt="How far fine-tuning moved each level")
     far = max(found, key=lambda each: each.weights)
     st.caption(
-        f"Weights moved most at level {far.level}: by {far.weights:.0%} of their size. On Codes, “Fine-tuned” shows "
-        "the maps after it."
+        f"Weights moved most at level {far.level}: by {far.weights:.0%} of their size. Codes are compared over "
+        f"{count(far.rows, 'held-out row')}. On Codes, “Fine-tuned” shows the maps after it."
     )

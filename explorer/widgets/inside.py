@@ -5,15 +5,18 @@ from __future__ import annotations
 from typing import Literal, cast
 
 import numpy as np
+import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
 from explorer import level_insights
 from explorer.charts import units as charts
-from explorer.charts.reconstructions import picture_wall
-from explorer.charts.style import CHART_CONFIG, number
+from explorer.charts.numbers import picture_numbers
+from explorer.charts.reconstructions import picture_grid, picture_wall
+from explorer.charts.style import number
+from explorer.pictures import in_colour
 from explorer.session import Session
-from explorer.widgets.figures import show_chart
+from explorer.widgets.figures import clickable_chart, show_chart
 from explorer.widgets.rows import show_rows
 from explorer.widgets.text import count
 from explorer.widgets.waiting import result_of
@@ -139,9 +142,10 @@ def _walls_and_unit(
             figure = picture_wall(pixels, shape, hover=hover, rows=shown.tolist(), columns=10, cell=58)
         else:
             figure = _columns_by_units(model, profiles, shown, view)
-        event = st.plotly_chart(
-            figure, key=key, config=CHART_CONFIG, on_select="rerun", selection_mode="points",
-            alt=f"{VIEWS[view]}: {len(shown)} units of level {report.level}",
+        event = clickable_chart(
+            figure, key=key, alt=f"{VIEWS[view]}: {len(shown)} units of level {report.level}",
+            name=f"{VIEWS[view].lower()}, level {report.level}",
+            numbers=lambda: _profile_numbers(model, shown, profiles),
         )  # fmt: skip
         st.caption("Click a unit to look at it closely, or choose it by its number.")
     clicked = charts.clicked_unit(event)
@@ -150,6 +154,13 @@ def _walls_and_unit(
         st.session_state[_unit_key(report.level)] = clicked
     with right, st.container(border=True):
         _one_unit(session, model, data, report, units, view)
+
+
+def _profile_numbers(model: TrainedStack, units: NDArray[np.int64], profiles: NDArray[np.float32]) -> pd.DataFrame:
+    """A line for each unit, a column for each prepared input."""
+    table = pd.DataFrame(profiles, columns=list(model.preparation.feature_names_out))
+    table.insert(0, "unit", units + 1, allow_duplicates=True)
+    return table
 
 
 def _unit_key(level: int) -> str:
@@ -173,7 +184,7 @@ def _page_of(units: NDArray[np.int64], size: int, level: int) -> NDArray[np.int6
 def _said(report: UnitReport, unit: int) -> str:
     place = report.place(unit)
     return (
-        f"<b>unit {unit}</b><br>mean {number(float(report.activity.mean[place]))}, "
+        f"<b>unit {unit + 1}</b><br>mean {number(float(report.activity.mean[place]))}, "
         f"sd {number(float(report.activity.spread[place]))}<br>weight norm {number(float(report.weight_norm[place]))}"
     )
 
@@ -183,7 +194,7 @@ def _columns_by_units(
 ) -> object:
     inputs = np.sort(strongest(np.abs(profiles).max(axis=0), MAX_INPUTS))
     names = [model.preparation.feature_names_out[i] for i in inputs]
-    unit_names = [f"unit {unit}" for unit in units]
+    unit_names = [f"unit {unit + 1}" for unit in units]
     if len(inputs) < profiles.shape[1]:
         st.caption(f"The {len(inputs)} of {profiles.shape[1]:,} inputs that matter most to these units.")
     return charts.profiles(names, units.tolist(), profiles[:, inputs], title=VIEWS[view].lower(), unit_names=unit_names)
@@ -196,7 +207,9 @@ def _one_unit(
     if st.session_state.get(key) not in units:
         st.session_state[key] = int(units[0])
     unit = int(
-        st.selectbox("Unit", units.tolist(), key=key, format_func=lambda unit: f"Unit {unit} of level {report.level}")
+        st.selectbox(
+            "Unit", units.tolist(), key=key, format_func=lambda unit: f"Unit {unit + 1} of level {report.level}"
+        )
     )
     place = report.place(unit)
     with st.container(horizontal=True, gap="medium"):
@@ -211,11 +224,11 @@ def _one_unit(
         title = "weight" if view == "weights" else "change of the decoded column (prepared scale)"
         names = [model.preparation.feature_names_out[i] for i in best]
         figure = charts.profile_bars(names, amounts[best].tolist(), x_title=title)
-        show_chart(figure, key="units-bars", alt=f"{VIEWS[view]}: unit {unit}, by column")
+        show_chart(figure, key="units-bars", alt=f"{VIEWS[view]}: unit {unit + 1}, by column")
     figure = charts.histogram(
-        report.of(unit), data.class_codes[report.rows], data.classes, x_title=f"value of unit {unit} (no unit)"
+        report.of(unit), data.class_codes[report.rows], data.classes, x_title=f"value of unit {unit + 1}"
     )
-    show_chart(figure, key="units-histogram", alt=f"Values of unit {unit} over rows")
+    show_chart(figure, key="units-histogram", alt=f"Values of unit {unit + 1} over rows")
     _top_rows(session, data, report, unit)
 
 
@@ -228,16 +241,17 @@ def _pictures(
     against: Against = "mean" if view == "around the mean" else "nothing"
     active, at_rest = decoded_units(model, report, np.array([unit]), against)
     decoded = [np.asarray(model.preparation.inverse_transform(x)) for x in (active, at_rest)]
-    named = [("weights" if view == "weights" else "difference", signed, signed_shape)]
-    named += [
-        ("unit active", decoded[0], shape),
-        ("all zero" if against == "nothing" else "unit low", decoded[1], shape),
-    ]
-    for column, (title, pixels, of_shape) in zip(st.columns(3), named, strict=True):
-        with column:
-            figure = picture_wall(pixels, of_shape, hover=[title], rows=[unit], columns=1, cell=110)
-            st.plotly_chart(figure, key=f"units-picture-{title}", config=CHART_CONFIG, alt=f"Unit {unit}: {title}")
-            st.caption(title)
+    titles = ["weights" if view == "weights" else "difference", "unit active"]
+    titles.append("all zero" if against == "nothing" else "unit low")
+    figure = picture_grid(
+        [np.concatenate([signed, *(in_colour(pixels, shape) for pixels in decoded)])], signed_shape, row_titles=[""],
+        column_titles=titles, hover=[titles], rows=[unit] * 3, cell=120,
+    )  # fmt: skip
+    figure.update_yaxes(visible=False)  # one line needs no name
+    show_chart(
+        figure, key="units-picture", alt=f"Unit {unit + 1}: {', '.join(titles)}", name=f"unit {unit + 1}",
+        numbers=lambda: picture_numbers(titles, np.concatenate([amounts[None], *decoded])),
+    )  # fmt: skip
 
 
 def _top_rows(session: Session, data: Dataset, report: UnitReport, unit: int) -> None:
@@ -249,7 +263,7 @@ def _top_rows(session: Session, data: Dataset, report: UnitReport, unit: int) ->
             "Choose these rows", icon=":material/check:", key="units-choose",
             help="Makes them the selection on all pages.",
         ):  # fmt: skip
-            session.select(rows, source=f"unit {unit} of level {report.level}")
+            session.select(rows, source=f"unit {unit + 1} of level {report.level}")
             st.rerun()
     show_rows(data, rows, key="units-rows", said={"Value": report.of(unit)[best]}, columns=8, cell=46)
 
@@ -260,7 +274,7 @@ def _correlations(report: UnitReport) -> None:
         st.caption("Fewer than two units differ from row to row, so none can go together.")
         return
     units = np.sort(units)
-    figure = charts.correlation_map(correlations(report.codes[:, units]), [str(unit) for unit in units])
+    figure = charts.correlation_map(correlations(report.codes[:, units]), [f"{unit + 1}" for unit in units])
     show_chart(figure, key="units-correlation", alt="Correlation of units")
     if len(units) < len(report.units):
         st.caption(f"The {len(units)} of {len(report.units):,} units that vary most.")

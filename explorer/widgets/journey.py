@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import cast
 
 import numpy as np
@@ -12,7 +13,6 @@ from numpy.typing import NDArray
 from explorer import insights
 from explorer.charts import journey as charts
 from explorer.charts.reconstructions import picture_grid, value_table
-from explorer.charts.style import CHART_CONFIG
 from explorer.session import Session
 from explorer.widgets.figures import save_menu, show_chart
 from explorer.widgets.rows import hover_texts, labels_of, rows_table
@@ -203,9 +203,13 @@ def show_codes(model: TrainedStack, found: Journey) -> None:
             with column:
                 title = f"Level {stop.level} · {count(model.width(stop.level), 'unit')}"
                 figure = charts.code_figure(stop.code, title=title)
-                st.plotly_chart(figure, key=f"journey-code-{stop.level}", config=CHART_CONFIG, alt=title)
-    named = [(f"{stop.level}", stop.code) for stop in found.stops]
-    save_menu(lambda: pd.DataFrame(charts.code_numbers(named)), key="journey-codes", name=f"codes of row {found.row}")
+                show_chart(
+                    figure,
+                    key=f"journey-code-{stop.level}",
+                    alt=title,
+                    name=f"code of row {found.row} at level {stop.level}",
+                    numbers=partial(charts.code_numbers, stop.level, stop.code),
+                )
 
 
 def show_neighbours(session: Session, data: Dataset, model: TrainedStack, found: Journey, sampled: bool) -> None:

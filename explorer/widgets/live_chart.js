@@ -1,21 +1,5 @@
 // Hands a new figure to the chart that stands there already, so that it moves instead of being built anew.
 
-let library;
-
-function plotly(address) {
-  library ??= new Promise((resolve, reject) => {
-    const script = document.createElement("script");
-    script.src = new URL(address, document.baseURI).href;
-    script.onload = () => resolve(window.Plotly);
-    script.onerror = () => {
-      library = undefined;
-      reject(new Error("plotly.js could not be loaded"));
-    };
-    document.head.append(script);
-  });
-  return library;
-}
-
 // What Streamlit's own theme gives to charts: its fonts and colours, and no background.
 function themed(figure, element) {
   const style = getComputedStyle(element);

@@ -8,13 +8,12 @@ is the identity, and plotly.js, from the plotly package itself, moves the chart 
 from __future__ import annotations
 
 from functools import cache
-from pathlib import Path
 from typing import Any
 
-import plotly
 import plotly.graph_objects as go
 
 from explorer.charts.style import CHART_CONFIG
+from explorer.widgets.plotly_library import library_address, script
 
 HTML = '<div class="live-chart" role="img"></div>'
 CSS = """
@@ -24,15 +23,10 @@ CSS = """
 
 
 @cache
-def _component() -> tuple[Any, str]:
-    from streamlit.components.v1 import declare_component
+def _component() -> Any:
     from streamlit.components.v2 import component
 
-    # Only for its address, under which the browser finds plotly.min.js; nothing of it is ever mounted.
-    library = declare_component("plotly", path=Path(plotly.__file__).parent / "package_data")
-    script = Path(__file__).with_suffix(".js").read_text(encoding="utf-8")
-    address = f"component/{library.name}/plotly.min.js"
-    return component("explorer_live_chart", html=HTML, css=CSS, js=script, isolate_styles=False), address
+    return component("explorer_live_chart", html=HTML, css=CSS, js=script("live_chart"), isolate_styles=False)
 
 
 def live_chart(figure: go.Figure, *, key: str, alt: str) -> None:
@@ -43,10 +37,9 @@ def live_chart(figure: go.Figure, *, key: str, alt: str) -> None:
         alt: what it shows, for screen readers.
     """
     height = int(figure.layout.height or 450)
-    mount, library = _component()
     spec = figure.to_json(validate=False)
-    mount(
-        data={"figure": spec, "config": CHART_CONFIG, "height": height, "alt": alt, "library": library},
+    _component()(
+        data={"figure": spec, "config": CHART_CONFIG, "height": height, "alt": alt, "library": library_address()},
         key=key,
         height=height,
     )

@@ -12,7 +12,7 @@ from explorer.charts import errors as error_charts
 from explorer.charts.errors import ranges
 from explorer.charts.style import number
 from explorer.session import Session
-from explorer.widgets.figures import save_menu, show_chart
+from explorer.widgets.figures import show_chart
 from explorer.widgets.reconstructions import Chosen, error_table
 from explorer.widgets.rows import show_rows
 from explorer.widgets.text import count, literal
@@ -68,8 +68,10 @@ def show_outliers(session: Session, data: Dataset, errors: RowErrors, chosen: Ch
                     "Select these rows", icon=":material/select_all:", on_click=session.select, args=(beyond, "errors")
                 )
         said = {f"Error at level {level}": errors.at(level)[beyond] for level in errors.levels}
-        show_rows(data, beyond, key="outliers", said=said, columns=10, cell=46, chosen=session.selection.rows)
-        save_menu(lambda: error_table(data, errors, beyond), key="outliers", name="largest errors")
+        show_rows(
+            data, beyond, key="outliers", said=said, columns=10, cell=46, chosen=session.selection.rows,
+            name="largest errors", numbers=lambda: error_table(data, errors, beyond),
+        )  # fmt: skip
 
 
 def _threshold(known: NDArray[np.floating], level: int) -> float:

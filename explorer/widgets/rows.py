@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from explorer.charts import style
 from explorer.charts.reconstructions import picture_wall
+from explorer.widgets.figures import Numbers, save_menu, show_chart
 from explorer.widgets.text import count
 from sae_core.data.dataset import Dataset
 
@@ -32,6 +34,8 @@ def show_rows(
     columns: int = 12,
     cell: int = 48,
     chosen: Collection[int] = (),
+    name: str = "rows",
+    numbers: Numbers | None = None,
 ) -> None:
     """Rows as pictures or in a table.
 
@@ -42,16 +46,21 @@ def show_rows(
         columns: pictures in a line.
         cell: height of a picture on the screen, in pixels, where there is width enough.
         chosen: row numbers that stand out.
+        name: of the saved files.
+        numbers: the table to save; by default the rows with what is said of them.
     """
     said = said or {}
+    numbers = numbers or partial(rows_table, data, rows, said)
     if data.image_shape is None:
-        return _table(data, rows, said, key, chosen)
+        _table(data, rows, said, key, chosen)
+        return save_menu(numbers, key=key, name=name)
     look = st.segmented_control(
         "Show as", ["Pictures", "Table"], default="Pictures", required=True, key=f"{key}-look",
         label_visibility="collapsed", persist_state="session",
     )  # fmt: skip
     if look == "Table":
-        return _table(data, rows, said, key, chosen)
+        _table(data, rows, said, key, chosen)
+        return save_menu(numbers, key=key, name=name)
     shown = rows[: columns * max(1, MAX_PICTURES // columns)]  # whole lines
     pixels = np.asarray(data.take(shown), dtype=np.float32)
     facts = {name: list(values)[: len(shown)] for name, values in said.items()}
@@ -64,7 +73,8 @@ def show_rows(
         cell=cell,
         chosen=frozenset(chosen),
     )
-    st.plotly_chart(figure, key=f"{key}-wall", config=style.CHART_CONFIG, alt=f"Pictures of {count(len(shown), 'row')}")
+    alt = f"Pictures of {count(len(shown), 'row')}"
+    show_chart(figure, key=f"{key}-wall", alt=alt, name=name, numbers=numbers)
     _left_out(len(rows), len(shown))
 
 

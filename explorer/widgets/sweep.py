@@ -11,10 +11,11 @@ import streamlit as st
 
 from explorer import places, store
 from explorer.charts.parallel import parallel
-from explorer.charts.style import CHART_CONFIG, duration, joined
+from explorer.charts.style import duration, joined
 from explorer.runview import ACTIVE
 from explorer.session import Session
 from explorer.widgets.design_levels import unit_options
+from explorer.widgets.figures import show_chart
 from explorer.widgets.text import count, literal, sentence
 from sae_core.analysis.comparison import varying_settings
 from sae_core.config import Corruption, StackConfig
@@ -289,7 +290,11 @@ def settings_drawn(plan: SweepPlan, trials: Sequence[Trial]) -> None:
     values = np.array([trial.value for trial in done], dtype=np.float64)
     names = [f"run {trial.number + 1}" for trial in done]
     figure = parallel(settings, values, OBJECTIVES[plan.objective].lower(), share=plan.higher_is_better, names=names)
-    st.plotly_chart(figure, width="stretch", key="sweep-parallel", theme="streamlit", config=CHART_CONFIG)
+    title = OBJECTIVES[plan.objective].lower()
+    show_chart(
+        figure, key="sweep-parallel", alt=f"Settings of the runs against the {title}", name="settings against results",
+        numbers=lambda: settings.reset_index(drop=True).assign(**{"run": names, title: values}),
+    )  # fmt: skip
     st.caption("A line a run; violet is the lowest result, yellow-green the highest.")
 
 

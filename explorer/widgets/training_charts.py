@@ -19,12 +19,13 @@ from explorer import store
 from explorer.cache import Cache
 from explorer.charts.gallery import gallery
 from explorer.charts.loss import accuracy_curve, loss_curve
+from explorer.charts.numbers import picture_numbers
 from explorer.charts.profiles import profiles
 from explorer.charts.stack import stack_drawing
 from explorer.runview import RunView, live_drawing
 from explorer.session import Session
 from explorer.widgets.design import drawing_of
-from explorer.widgets.live_chart import live_chart
+from explorer.widgets.figures import Numbers, show_live_chart
 from explorer.widgets.training import phase_title
 from sae_core.config import StackConfig
 from sae_core.data.dataset import Dataset, Features
@@ -111,11 +112,15 @@ def drawing(run: RunView, config: StackConfig, data: Dataset | None) -> go.Figur
     return stack_drawing(live_drawing(run, designed), height=270)
 
 
-def show(figures: Figures, name: str, alt: str) -> None:
-    """One figure, updated in place; a curve that has not begun is only its place, which costs the browser nothing."""
+def show(figures: Figures, name: str, alt: str, numbers: Numbers | None = None) -> None:
+    """One figure, updated in place; a curve that has not begun is only its place, which costs the browser nothing.
+
+    Args:
+        numbers: the table to save; by default what the figure shows.
+    """
     figure = figures.get(name)
     if figure is not None:
-        live_chart(figure, key=f"train-{name}", alt=alt)
+        show_live_chart(figure, key=f"train-{name}", alt=alt, name=alt, numbers=numbers)
     elif name != "rows":
         with st.container(height=CURVE_HEIGHT, border=True, horizontal_alignment="center", vertical_alignment="center"):
             st.caption("not begun", width="content")
@@ -185,6 +190,9 @@ def _rows_drawn(run: RunView, data: Dataset, page: dict[str, Any]) -> go.Figure 
     if data.image_shape is not None:
         strips = [("original", np.asarray(data.take(rows)))]
         strips += [(f"level {level}", np.asarray(found[level])) for level in sorted(found)]
+        page["numbers"] = lambda: pd.concat(
+            [picture_numbers(rows, pixels, of="row").assign(of=title) for title, pixels in strips]
+        )
         return gallery(strips, data.image_shape, cell=54)
     names, mean, spread = _scale(data)
     if not names:

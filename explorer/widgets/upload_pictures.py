@@ -10,9 +10,10 @@ import streamlit as st
 
 from explorer import uploads
 from explorer.charts.gallery import gallery
+from explorer.charts.numbers import picture_numbers
 from explorer.session import Session
 from explorer.uploads import Upload
-from explorer.widgets.live_chart import live_chart
+from explorer.widgets.figures import show_live_chart
 from explorer.widgets.text import count, literal, sentence
 from explorer.widgets.waiting import result_of
 from sae_core.data.image_guess import ImageGuess
@@ -94,6 +95,9 @@ def _show(seen: ImagePreview) -> None:
         ]
     else:
         rows = [("", part) for part in np.array_split(seen.pixels, max(1, -(-len(seen.pixels) // PER_ROW)))]
-    live_chart(gallery(rows, seen.image_shape, cell=56), key="data-preview", alt="Preview of the pictures")
+    show_live_chart(
+        gallery(rows, seen.image_shape, cell=56), key="data-preview", alt="Preview of the pictures", name="preview",
+        numbers=lambda: picture_numbers(seen.labels, seen.pixels, of="label"),
+    )  # fmt: skip
     if len(labels) > CLASSES_SHOWN:
         st.caption(f"{count(len(labels) - CLASSES_SHOWN, 'further class', 'further classes')} not shown here.")

@@ -22,6 +22,7 @@ Side = Literal["gained", "lost", "kept right", "kept wrong"]
 Matrix = NDArray[np.floating]
 
 MAX_ROWS = 5_000  # over which codes are compared
+WIDE, MAX_ROWS_WIDE = 1_000, 1_000  # wider codes over fewer rows: time grows with the cube of the smaller of both
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,12 +68,14 @@ class Move:
             (Gower 1975; the disparity of scipy.spatial.procrustes). NaN where all codes are alike.
         similarity: linear centred kernel alignment of the codes, 1 (equal up to shift, turn and scale) .. 0
             (Kornblith et al. 2019, section 3). NaN where all codes are alike.
+        rows: over how many rows the codes were compared.
     """
 
     level: int
     weights: float
     codes: float
     similarity: float
+    rows: int
 
 
 def flips(found: Classification, part: SplitName) -> Flips:
@@ -109,7 +112,8 @@ def moves(model: TrainedStack, data: Dataset, *, report: Report = silent) -> tup
         LabelError: the stack was not fine-tuned.
     """
     rows = data.split.held_out()
-    rows = rows[stratified_rows(data.class_codes[rows], MAX_ROWS)]
+    limit = MAX_ROWS if max(model.units) <= WIDE else MAX_ROWS_WIDE
+    rows = rows[stratified_rows(data.class_codes[rows], limit)]
     before = after = model.prepare(data.take(rows))
     found = []
     for level in range(1, model.n_levels + 1):
@@ -118,9 +122,8 @@ def moves(model: TrainedStack, data: Dataset, *, report: Report = silent) -> tup
         after = model.encode_prepared(after, level, start=level - 1, fine_tuned=True)
         weights = model.kernels if model.level_config(level).kind == "convolution" else model.encoder_weights
         old, new = weights(level), weights(level, fine_tuned=True)
-        found.append(
-            Move(level, relative_change(old, new), procrustes_distance(before, after), linear_cka(before, after))
-        )
+        a, b = _compact(before), _compact(after)
+        found.append(Move(level, relative_change(old, new), _procrustes(a, b), _cka(a, b), len(rows)))
     return tuple(found)
 
 
@@ -141,7 +144,10 @@ def procrustes_distance(x: Matrix, y: Matrix) -> float:
     Args:
         x, y: (n, d) and (n, e) codes of the same rows.
     """
-    a, b = _standardised(x), _standardised(y)
+    return _procrustes(_compact(x), _compact(y))
+
+
+def _procrustes(a: NDArray[np.float64] | None, b: NDArray[np.float64] | None) -> float:
     if a is None or b is None:
         return float("nan")
     overlap = float(np.linalg.svd(a.T @ b, compute_uv=False).sum())
@@ -150,16 +156,29 @@ def procrustes_distance(x: Matrix, y: Matrix) -> float:
 
 def linear_cka(x: Matrix, y: Matrix) -> float:
     """Linear centred kernel alignment of two codes of the same rows, 0..1 (Kornblith et al. 2019, equation 5)."""
-    a, b = _standardised(x), _standardised(y)
+    return _cka(_compact(x), _compact(y))
+
+
+def _cka(a: NDArray[np.float64] | None, b: NDArray[np.float64] | None) -> float:
     if a is None or b is None:
         return float("nan")
     cross = float(np.square(a.T @ b).sum())
     return cross / float(np.linalg.norm(a.T @ a) * np.linalg.norm(b.T @ b))
 
 
-def _standardised(x: Matrix) -> NDArray[np.float64] | None:
-    """Centred and of norm 1; None where all rows are alike."""
+def _compact(x: Matrix) -> NDArray[np.float64] | None:
+    """Centred and of norm 1, turned into no more columns than rows; None where all rows are alike.
+
+    Both distances depend on the products of rows alone, and a turn leaves those as they are.
+    """
     centred = np.asarray(x, dtype=np.float64)
     centred = centred - centred.mean(axis=0)
     norm = float(np.linalg.norm(centred))
-    return centred / norm if norm > 1e-12 else None
+    if norm <= 1e-12:
+        return None
+    centred /= norm
+    if centred.shape[1] <= len(centred):
+        return centred
+    values, vectors = np.linalg.eigh(centred @ centred.T)  # (n,), (n, n)
+    compact: NDArray[np.float64] = vectors * np.sqrt(np.clip(values, 0.0, None))
+    return compact

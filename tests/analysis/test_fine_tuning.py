@@ -62,6 +62,18 @@ def test_procrustes_is_scipys() -> None:
     assert procrustes_distance(x, y) == pytest.approx(procrustes(x, y)[2])
 
 
+def test_codes_wider_than_their_rows_are_compared_alike() -> None:
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=(20, 90))
+    y = x[:, :70] + 0.3 * rng.normal(size=(20, 70))
+    centre = np.eye(20) - 1 / 20
+    a, b = (each / np.linalg.norm(each) for each in (centre @ x, centre @ y))
+    assert procrustes_distance(x, y) == pytest.approx(1 - np.linalg.svd(a.T @ b, compute_uv=False).sum() ** 2)
+    assert linear_cka(x, y) == pytest.approx(
+        np.square(a.T @ b).sum() / (np.linalg.norm(a.T @ a) * np.linalg.norm(b.T @ b))
+    )
+
+
 def test_shift_turn_and_scale_do_not_count() -> None:
     rng = np.random.default_rng(1)
     x = rng.normal(size=(60, 5))

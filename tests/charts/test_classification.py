@@ -57,7 +57,7 @@ def test_cells_with_chosen_rows_get_a_frame_and_clicked_ones_are_told() -> None:
 
 
 def test_moves_of_every_level() -> None:
-    figure = moves_chart([Move(1, 0.5, 0.2, 0.9), Move(2, 0.1, 0.0, 1.0)])
+    figure = moves_chart([Move(1, 0.5, 0.2, 0.9, 60), Move(2, 0.1, 0.0, 1.0, 60)])
     assert [list(bar.y) for bar in figure.data] == [[0.5, 0.1], [0.2, 0.0], [pytest.approx(0.1), 0.0]]
 
 

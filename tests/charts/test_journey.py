@@ -22,8 +22,8 @@ def test_every_unit_of_a_code_has_its_tile(units: int) -> None:
 
 
 def test_numbers_of_codes_name_level_and_unit() -> None:
-    table = code_numbers([("0", np.array([0.5])), ("1", np.array([0.1, 0.2]))])
-    assert table == {"level": ["0", "1", "1"], "unit": [1, 1, 2], "activity": [0.5, 0.1, 0.2]}
+    table = code_numbers(1, np.array([0.1, 0.2]))
+    assert table.to_dict("list") == {"level": [1, 1], "unit": [1, 2], "activity": [0.1, 0.2]}
 
 
 def test_probabilities_of_many_classes_show_the_likeliest_and_the_true_one() -> None:

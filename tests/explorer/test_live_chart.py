@@ -28,8 +28,8 @@ def test_the_chart_stays_the_same_element_when_its_data_change() -> None:
 
 
 def test_plotly_is_served_from_its_own_package() -> None:
-    from explorer.widgets.live_chart import _component
+    from explorer.widgets.plotly_library import library_address
 
-    _, address = _component()
+    address = library_address()
     assert address.startswith("component/")
     assert address.endswith("/plotly.min.js")

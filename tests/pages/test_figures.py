@@ -1,4 +1,4 @@
-"""What can be taken away of a chart: its picture in either format, its numbers without formulas."""
+"""What can be taken away of a chart: its picture, and its numbers without formulas."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import pandas as pd
 from streamlit.testing.v1 import AppTest
 
 from explorer.widgets.figures import table_csv
-from tests.pages.conftest import press
 
 
 def charted() -> None:
@@ -19,12 +18,14 @@ def charted() -> None:
     show_chart(go.Figure(go.Bar(x=["a"], y=[1.0])), key="bars", alt="One bar", name="my bars")
 
 
-def test_the_camera_saves_the_format_that_was_chosen() -> None:
+def test_the_menu_saves_both_pictures_and_the_numbers() -> None:
     app = AppTest.from_function(charted).run()
-    for wanted, button in (("png", "Save pictures as SVG"), ("svg", "Save pictures as PNG")):
-        options = json.loads(app.get("plotly_chart")[0].proto.config)["toImageButtonOptions"]
-        assert (options["format"], options["filename"]) == (wanted, "my bars")
-        press(app, button)
+    options = json.loads(app.get("plotly_chart")[0].proto.config)["toImageButtonOptions"]
+    assert options["filename"] == "my bars"
+    (buttons,) = app.get("bidi_component")
+    asked = json.loads(buttons.proto.json)
+    assert (asked["chart"], asked["name"]) == ("bars", "my bars")
+    assert [button.label for button in app.get("download_button")] == ["Numbers as CSV"]
     assert not app.exception
 
 

@@ -60,7 +60,7 @@ def test_a_clicked_unit_is_looked_at_and_its_rows_can_be_chosen(page: AppTest) -
     report = level_insights.units(session.run_id, 1).snapshot().result
     expected = report.rows[np.argsort(-report.of(3), kind="stable")[:24]]
     assert session.selection.rows == tuple(sorted(expected.tolist()))
-    assert session.selection.source == "unit 3 of level 1"
+    assert session.selection.source == "unit 4 of level 1"  # people count from 1
     control(page.selectbox, "Unit").set_value(1)  # an old click does not come back
     assert control(page.run().selectbox, "Unit").value == 1
 
@@ -70,7 +70,7 @@ def test_sorted_and_filtered(page: AppTest) -> None:
     control(page.selectbox, "Sorted by").set_value("weight norm")
     page.run()
     largest = int(np.argmax(report.weight_norm))
-    assert control(page.selectbox, "Unit").options[0].startswith(f"Unit {largest} ")
+    assert control(page.selectbox, "Unit").options[0].startswith(f"Unit {largest + 1} ")
     control(page.selectbox, "Units").set_value("saturated")
     page.run()
     assert "No unit of level 1 is saturated" in seen(page)
