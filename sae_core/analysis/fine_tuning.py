@@ -171,7 +171,7 @@ def _compact(x: Matrix) -> NDArray[np.float64] | None:
 
     Both distances depend on the products of rows alone, and a turn leaves those as they are.
     """
-    centred = np.asarray(x, dtype=np.float64)
+    centred: NDArray[np.float64] = np.asarray(x, dtype=np.float64)
     centred = centred - centred.mean(axis=0)
     norm = float(np.linalg.norm(centred))
     if norm <= 1e-12:
