@@ -11,7 +11,8 @@
     |   `-- LevelError            a level that this stack does not have
     |-- TrainingError             training could not go on
     |   |-- DivergedError         the loss became NaN or infinite
-    |   `-- MemoryExhaustedError  memory of the machine or the GPU ran out
+    |   |-- MemoryExhaustedError  memory of the machine or the GPU ran out
+    |   `-- PeerLostError         another process of the same training ended
     |-- StorageError              the disk is read-only or gone
     |   `-- DiskFullError         nothing more fits on the disk
     |-- ModelFileError            files of a model, run or checkpoint are broken or altered
@@ -90,6 +91,10 @@ class MemoryExhaustedError(TrainingError):
     def __init__(self, message: str, *, phase: str = "", epoch: int = 0, step: int = 0) -> None:
         super().__init__(message)
         self.phase, self.epoch, self.step = phase, epoch, step
+
+
+class PeerLostError(TrainingError):
+    """Another process that takes part in the same training ended or cannot be reached."""
 
 
 class StorageError(SaeError, OSError):

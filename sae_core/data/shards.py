@@ -98,12 +98,9 @@ class ShardStats:
         names = tuple(column.name for column in self.columns)
         return Preparation(kind="table", scaling=scaling, feature_names_in=names, columns=columns)
 
-    def classes(self) -> tuple[int | str, ...]:
-        """Labels in their natural order; whole numbers where all of them are."""
-        names: list[int | str] = list(self.labels or {})
-        if all(isinstance(name, str) and _is_whole(name) for name in names):
-            names = [int(name) for name in names]
-        return tuple(sorted(names, key=natural_order))
+    def classes(self) -> tuple[str, ...]:
+        """Labels as they are written, in their natural order."""
+        return tuple(sorted(self.labels or {}, key=natural_order))
 
     def to_files(self) -> dict[str, bytes]:
         """As the files of a folder."""
@@ -199,7 +196,3 @@ def count_shard(table: TableShards, number: int) -> ShardStats:
 
 def _added(one: dict[str, int], other: dict[str, int]) -> dict[str, int]:
     return {name: one.get(name, 0) + other.get(name, 0) for name in {**one, **other}}
-
-
-def _is_whole(text: str) -> bool:
-    return text.lstrip("-").isdecimal() and len(text) < 18 and str(int(text)) == text

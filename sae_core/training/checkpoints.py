@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from sae_core.errors import ModelFileError, VersionError
 from sae_core.files import read_folder, write_folder
 from sae_core.training.state import CHECKPOINT_KIND, CHECKPOINT_VERSION, TrainingState
 
@@ -30,15 +31,23 @@ class Checkpoints:
             shutil.rmtree(folder, ignore_errors=True)
 
     def last(self) -> TrainingState | None:
-        """The last one, or None.
+        """The last one that is as it was written, or None where there never was one.
 
         Raises:
-            ModelFileError: it is damaged.
+            ModelFileError: all of them are damaged.
         """
-        found = self._found()
-        if not found:
-            return None
-        return TrainingState.from_files(read_folder(found[-1], kind=CHECKPOINT_KIND, version=CHECKPOINT_VERSION))
+        damage: ModelFileError | None = None
+        for folder in reversed(self._found()):
+            try:
+                files = read_folder(folder, kind=CHECKPOINT_KIND, version=CHECKPOINT_VERSION)
+                return TrainingState.from_files(files)
+            except VersionError:
+                raise
+            except ModelFileError as error:
+                damage = damage or error
+        if damage is not None:
+            raise damage
+        return None
 
     def _found(self) -> list[Path]:
         """Complete ones, oldest first: they get their name only when they are complete."""

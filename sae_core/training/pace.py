@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from sae_core.config import StackConfig
 from sae_core.training.events import Event, Phase, Progress
 from sae_core.training.plan import multiplications
 
-if TYPE_CHECKING:
-    from sae_core.training.loop import PhaseLoop
-
 PROGRESS_EVERY = 0.1  # seconds
 OVERHEAD_PER_STEP = 2e-4  # seconds; only the proportion to the next line matters
 FLOPS_PER_SECOND = 5e10
+
+
+class Moment(Protocol):
+    """A moment within a phase: complete epochs, and the same with its fraction."""
+
+    @property
+    def epoch(self) -> int: ...
+
+    @property
+    def epoch_position(self) -> float: ...
 
 
 class Stopwatch:
@@ -56,22 +63,22 @@ class Pace:
         done = self._done_before[phase.index] + epoch_position * self._epoch_cost[phase.index]
         return done / self._done_before[-1]
 
-    def after_step(self, phase: Phase, loop: PhaseLoop, loss: float, rows: int, seconds: float) -> Progress | None:
+    def after_step(self, phase: Phase, at: Moment, loss: float, rows: int, seconds: float) -> Progress | None:
         """A Progress event when one is due."""
         if phase is not self._phase:
             self._phase, self._loss, self._rows = phase, 0.0, 0  # another phase has another loss
         self._loss += loss * rows
         self._rows += rows
         now = time.perf_counter()
-        fraction = self.fraction(phase, loop.epoch_position)
+        fraction = self.fraction(phase, at.epoch_position)
         if self._first is None:
             self._first = (seconds, fraction)
         if now - self._last < PROGRESS_EVERY:
             return None
         event = Progress(
             phase=phase,
-            epoch=loop.epoch + 1,
-            epoch_position=loop.epoch_position,
+            epoch=at.epoch + 1,
+            epoch_position=at.epoch_position,
             fraction=fraction,
             loss=self._loss / self._rows,
             samples_per_second=self._rows / (now - self._last),

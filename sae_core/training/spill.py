@@ -3,7 +3,8 @@
     level-0/000003-0001.npy    (rows, inputs) float32: a shard of the prepared training rows of the fourth file
     level-2/000003-0001.npy    their codes of level 2
     labels/000003-0001.npy     (rows,) int64 class codes, -1 without a label
-    held-out/000003/           some validation and test rows of that file
+    held-out/000003.safetensors  some validation and test rows of that file, prepared
+    sample/000003.parquet      some rows of that file as they are, with labels and parts in 000003.json
 
 Every file is complete or not there.
 """
@@ -17,9 +18,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from sae_core.data.preparation import Preparation
+from sae_core.data.shard_sample import Beside, RowSample
 from sae_core.data.shards import TableShards
 from sae_core.errors import ModelFileError
 from sae_core.files import dump_json, dump_tensors, parse_json, parse_tensors, write_atomically
@@ -73,6 +76,7 @@ class Spill:
         writer = _ShardWriter(self, f"{number:06d}", max(widest, preparation.n_inputs), labelled)
         most = -(-min(MAX_HELD_OUT, HELD_OUT_BYTES // (4 * preparation.n_inputs)) // len(table.files))
         held = {"validation": _Sample(most), "test": _Sample(most)}
+        sample = RowSample(table, len(table.files))
         for frame, draws, labels in table.frames(number):
             x = preparation.transform(frame)  # (n, n_inputs)
             y = np.full(len(x), -1, dtype=np.int64)
@@ -84,7 +88,9 @@ class Spill:
                 held[name].add(x[rows], y[rows], draws[rows])
             trains = table.is_training(draws)
             writer.add(x[trains], y[trains])
+            sample.add(frame, labels, draws, trains, is_test if table.test else ~trains)
         shards = writer.end()
+        self._write_sample(number, sample)
         tensors = {f"{name}.{part}": array for name, sample in held.items() for part, array in sample.arrays().items()}
         write_atomically(self.folder / "held-out" / f"{number:06d}.safetensors", dump_tensors(tensors))
         write_atomically(done, dump_json([[shard.name, shard.rows] for shard in shards]))
@@ -96,6 +102,21 @@ class Spill:
             content = (self.folder / "prepared" / f"{number:06d}.json").read_bytes()
             found += [Shard(str(name), int(rows)) for name, rows in parse_json(content, "shards")]
         return tuple(found)
+
+    def sample(self, files: int) -> list[tuple[pd.DataFrame, Beside]]:
+        """The rows of each file that are kept as they are, and what stands beside them."""
+        found = []
+        for number in range(files):
+            path = self.folder / "sample" / f"{number:06d}.parquet"
+            beside = parse_json(path.with_suffix(".json").read_bytes(), path.name)
+            found.append((pd.read_parquet(path, engine="pyarrow"), [(label, kind) for label, kind in beside]))
+        return found
+
+    def _write_sample(self, number: int, sample: RowSample) -> None:
+        frame, beside = sample.rows()
+        path = self.folder / "sample" / f"{number:06d}.parquet"
+        write_atomically(path, lambda file: frame.to_parquet(file, engine="pyarrow", index=False))
+        write_atomically(path.with_suffix(".json"), dump_json(beside))
 
     def held_out(self, files: int, n_inputs: int) -> HeldOut:
         """The validation and test rows that were kept."""

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 import sae_core as sae
 from sae_core.config import LayerConfig, StackConfig
+from sae_core.data import shard_sample
 from sae_core.data.dataset import Column, Dataset
 from sae_core.data.preparation import Preparation
 from sae_core.data.shards import TableShards, count_shard, find_files, open_shards
-from sae_core.errors import CancelledError, ConfigError, DataError, DivergedError, SaeError
+from sae_core.errors import CancelledError, ConfigError, DataError, DivergedError, ModelFileError, SaeError
+from sae_core.runs.workspace import Workspace
 from sae_core.training import spill
-from sae_core.training.sharded import train_shards
+from sae_core.training.sharded import ShardTraining, plan_of, planned_table, train_shards
 from sae_core.training.spill import Shard, Spill, part_of, windows
+from sae_core.training.world import World
 
 CONFIG = StackConfig(layers=[6, 3], epochs=6, batch_size=32, softmax_epochs=4, fine_tune_epochs=4, activation="tanh")
 
@@ -196,8 +201,85 @@ def test_one_work_folder_one_training(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="work folder of another training"):
         train_shards(table, quick.replace(seed=5), tmp_path / "work")
     rows(50).to_parquet(folder / "part-2.parquet", index=False)
-    with pytest.raises(ConfigError, match="files have changed"):
+    with pytest.raises(ConfigError, match=r"part-2\.parquet has changed or is gone"):
         train_shards(table, quick, tmp_path / "work")
+    (folder / "part-2.parquet").unlink()
+    with pytest.raises(ConfigError, match=r"part-2\.parquet has changed or is gone"):
+        train_shards(open_shards(folder, label="label"), quick, tmp_path / "work")
+
+
+def test_a_file_that_is_added_meanwhile_is_left_out(folder: Path, tmp_path: Path) -> None:
+    quick = CONFIG.replace(epochs=1, softmax_epochs=0, fine_tune_epochs=0)
+    first = train_shards(open_shards(folder, label="label"), quick, tmp_path / "work")
+    rows(50).to_parquet(folder / "part-0a.parquet", index=False)  # it would come second
+    table = open_shards(folder, label="label")
+    training = ShardTraining(table, quick, tmp_path / "work", World(0, 1, torch.device("cpu")))
+    assert [path.name for path in training.table.files] == [f"part-{n}.parquet" for n in range(4)]
+    assert "part-0a.parquet: added since this training began" in training.notes[0]
+    again = train_shards(table, quick, tmp_path / "work")
+    assert first is not None
+    assert again is not None
+    assert again.model.to_files()["weights.safetensors"] == first.model.to_files()["weights.safetensors"]
+    assert planned_table(plan_of(table, quick)) == table
+
+
+def test_a_damaged_file_is_named(folder: Path, tmp_path: Path) -> None:
+    (folder / "part-1.parquet").write_bytes((folder / "part-1.parquet").read_bytes()[:-100])
+    with pytest.raises(DataError, match=r"part-1\.parquet"):
+        train_shards(open_shards(folder, label="label"), CONFIG, tmp_path / "work")
+
+
+def test_half_a_checkpoint_counts_for_nothing_and_a_damaged_one_neither(folder: Path, tmp_path: Path) -> None:
+    table, quick = open_shards(folder), CONFIG.replace(epochs=1, softmax_epochs=0, fine_tune_epochs=0)
+    first = train_shards(table, quick, tmp_path / "work")
+    checkpoints = tmp_path / "work" / "checkpoints"
+    last = max(checkpoints.iterdir())
+    half = checkpoints / f".{int(last.name) + 1:06d}.part"  # as `write_folder` leaves it when it is killed
+    half.mkdir()
+    (half / "checkpoint.json").write_bytes(b'{"place"')
+    again = train_shards(table, quick, tmp_path / "work")
+    assert first is not None
+    assert again is not None
+    assert again.model.to_files()["weights.safetensors"] == first.model.to_files()["weights.safetensors"]
+    shutil.rmtree(half)
+    _damage(last / "checkpoint.safetensors")  # the one before takes its place
+    again = train_shards(table, quick, tmp_path / "work")
+    assert again is not None
+    assert again.model.to_files()["weights.safetensors"] == first.model.to_files()["weights.safetensors"]
+    for checkpoint in checkpoints.iterdir():
+        _damage(checkpoint / "checkpoint.safetensors")
+    with pytest.raises(ModelFileError, match="not as it was"):
+        train_shards(table, quick, tmp_path / "work")
+
+
+def _damage(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[-1] = (content[-1] + 1) % 256
+    path.write_bytes(content)
+
+
+def test_what_one_looks_at_afterwards(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shard_sample, "TRAINING_ROWS", 80)
+    monkeypatch.setattr(shard_sample, "HELD_OUT_ROWS", 40)
+    odd = rows(30, 3).assign(label=["rare"] + ["a"] * 29)
+    odd.to_parquet(folder / "part-5.parquet", index=False)
+    table = open_shards(folder, label="label", validation=0.1, test=0.3)
+    training = ShardTraining(table, CONFIG, tmp_path / "work", World(0, 1, torch.device("cpu")))
+    training.read()
+    data = training.sample()
+    assert 100 <= len(data) <= 130
+    assert data.classes == training.trainer.model.classes == ("a", "b", "c", "rare")  # though one is very rare
+    held = {tuple(row) for row in data.take(data.split.test)[["x0", "x1"]].to_numpy().tolist()}
+    assert 25 <= len(held) <= 40
+    for number in range(len(table.files)):
+        for frame, draws, labels in table.frames(number):
+            found = [tuple(row) in held for row in frame[["x0", "x1"]].to_numpy().tolist()]
+            assert not np.any(np.array(found) & (draws >= table.test))  # neither trained on nor watched
+            del labels
+    assert "drawn from the 630 of table" in data.notes[0]
+    again = Workspace(tmp_path / "space").load_dataset(Workspace(tmp_path / "space").save_dataset(data))
+    assert again.fingerprint == data.fingerprint
+    assert training.trainer.model.preparation.transform(again).shape == (len(data), 13)
 
 
 def test_what_cannot_be_is_said(folder: Path, tmp_path: Path) -> None:

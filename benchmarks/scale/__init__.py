@@ -1,0 +1,1 @@
+"""Training on shards against rows, processes and hosts."""
