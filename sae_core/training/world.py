@@ -15,14 +15,8 @@ from torch import nn
 from sae_core import errors
 from sae_core.errors import PeerLostError, SaeError
 
-_LOST = (
-    "gloo",
-    "nccl",
-    "connect",
-    "socket",
-    "broken pipe",
-    "timed out",
-)  # words of errors that peers are the reason of
+# Words of errors whose reason is another process.
+_LOST = ("gloo", "nccl", "connect", "socket", "broken pipe", "timed out", "in time")
 PATIENCE = timedelta(minutes=30)  # that one process waits for the others: a slow disk is not a dead worker
 
 
