@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sae_core.errors import DiskFullError, ModelFileError, StorageError, VersionError
-from sae_core.temporary import sweep, temporary_path
+from sae_core.temporary import meant, sweep, temporary_path
 
 MANIFEST = "manifest.json"
 MAX_JSON_BYTES = 256 * 1024 * 1024
@@ -33,7 +33,7 @@ def storage_errors(path: Path) -> Iterator[None]:
     except OSError as error:
         reason = error.strerror or str(error)
         raise (DiskFullError if error.errno in FULL else StorageError)(
-            f"Could not write {path.name} in {path.parent}: {reason}. "
+            f"Could not write {path.name} in {meant(path.parent)}: {reason}. "
             "Free some space or choose another workspace, then try again."
         ) from error
 

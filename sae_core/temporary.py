@@ -95,6 +95,12 @@ def is_abandoned(path: Path) -> bool:
     return time.time() - _last_write(path) > ABANDONED_SECONDS
 
 
+def meant(path: Path) -> Path:
+    """What a temporary path is to become; any other path as it is."""
+    found = _MARK.search(path.name) if path.name.startswith(".") else None
+    return path if found is None else path.with_name(path.name[1 : found.start()])
+
+
 def sweep(folder: Path, name: str = "") -> None:
     """Remove what processes that are gone have left in a folder; what they had set aside is put back.
 
@@ -108,7 +114,7 @@ def sweep(folder: Path, name: str = "") -> None:
 
 
 def _remove_abandoned(path: Path) -> None:
-    original = path.with_name(path.name[1 : _MARK.search(path.name).start()])  # type: ignore[union-attr]
+    original = meant(path)
     with contextlib.suppress(OSError):
         if path.name.endswith(".old") and not original.exists():
             path.rename(original)  # killed before the new one had taken its place

@@ -6,7 +6,9 @@ unpickles parts of it. Both happen in a process of its own, which only ever sees
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -27,6 +29,7 @@ from sae_core.temporary import scratch_folder
 
 METADATA = "metadata.json"
 LIMIT_SECONDS = 600
+_REFUSED = "The system refused to write: "
 
 
 def export_program(
@@ -92,7 +95,12 @@ def main(model_folder: str, rows_file: str, program_file: str, results_file: str
     shapes = {"rows": {0: torch.export.Dim("rows")}}
     program = torch.export.export(Program(model), (several,), dynamic_shapes=shapes, strict=False)
     told = json.dumps(program_metadata(model), ensure_ascii=False)
-    torch.export.save(program, program_file, extra_files={METADATA: told})
+    content = io.BytesIO()  # torch aborts the process where it cannot write to a file
+    torch.export.save(program, content, extra_files={METADATA: told})
+    try:
+        Path(program_file).write_bytes(content.getbuffer())
+    except OSError as error:
+        raise SystemExit(f"{_REFUSED}{error.errno}") from None
     extra = {METADATA: ""}
     loaded = torch.export.load(program_file, extra_files=extra).module()
     if extra[METADATA] != told:
@@ -127,6 +135,9 @@ def _run(arguments: list[str], progress: Report) -> None:
         if process.returncode:
             said.seek(0)
             lines = [line for line in said.read().splitlines() if line.strip()]
+            if lines and lines[-1].startswith(_REFUSED):
+                number = int(lines[-1].removeprefix(_REFUSED))
+                raise OSError(number, os.strerror(number))
             reason = lines[-1][:200] if lines else f"exit code {process.returncode}"
             raise ExportError(f"torch cannot export this model ({reason}). Export ONNX or the bundle instead.")
 

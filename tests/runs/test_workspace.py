@@ -17,6 +17,7 @@ from sae_core.data.dataset import Column, Dataset, SplitOptions
 from sae_core.data.samples import load_sample
 from sae_core.errors import ModelFileError, RunNotFoundError, StorageError
 from sae_core.runs.datasets import write_dataset
+from sae_core.runs.run import Run
 from sae_core.runs.workspace import Workspace, default_workspace
 
 
@@ -229,3 +230,17 @@ def test_a_data_set_stored_by_two_at_once_is_stored(
 
     monkeypatch.setattr("sae_core.runs.workspace.write_dataset", beaten)
     assert workspace.load_dataset(workspace.save_dataset(table)).fingerprint == table.fingerprint
+
+
+def test_a_data_set_deleted_while_a_run_begins_is_stored_again(
+    workspace: Workspace, table: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when another program deletes it in that very moment: no run of it can be seen yet."""
+    hold = Run.hold
+
+    def held_too_late(run: Run) -> None:
+        workspace.delete_dataset(table.fingerprint)
+        hold(run)
+
+    monkeypatch.setattr(Run, "hold", held_too_late)
+    assert workspace.create_run(table, StackConfig(layers=[2])).dataset().fingerprint == table.fingerprint
