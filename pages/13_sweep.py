@@ -66,7 +66,10 @@ assert data is not None
 plans = []
 with guarded():
     plans = parts.known()
-with st.expander("Ranges to try", icon=":material/tune:", expanded=not plans), guarded():
+with (
+    st.expander("Start another sweep" if plans else "Ranges to try", icon=":material/tune:", expanded=not plans),
+    guarded(),
+):
     ask(session, data)
 if plans:
     with guarded():

@@ -25,6 +25,8 @@ AXES: dict[Axis, tuple[str, str]] = {
 }
 AUTOENCODERS = ("pretrain", "joint", "unrolled")  # kinds of phases that minimise a reconstruction error
 CLASSIFIERS = ("softmax", "fine_tune")
+LEGEND_LETTERS = 34  # of a run's name: two of them stand beside each other on a narrow page
+NARROW = 600  # pixels of a chart in a window of 1000
 ORDER = (*AUTOENCODERS, *CLASSIFIERS)
 
 
@@ -98,9 +100,10 @@ def overlaid(
                 longest = max(longest, *trace.x)
         if axis == "epoch" and longest < 10:
             figure.update_xaxes(dtick=1, **at)  # no halves of epochs
-    apply_style(figure, height=rows * height + 60, revision=f"{axis}-{measure}-{logarithmic}-{shown}")
+    above = _legend_height([str(trace.name) for trace in figure.data if trace.showlegend])
+    apply_style(figure, height=rows * height + above, revision=f"{axis}-{measure}-{logarithmic}-{shown}")
     figure.update_layout(
-        margin={"t": 60},
+        margin={"t": above},
         legend={"x": 0, "xanchor": "left", "xref": "container", "y": 1, "yref": "container", "yanchor": "top"},
     )
     figure.update_annotations(font_size=13)
@@ -159,6 +162,12 @@ def _level_order(name: str) -> tuple[int, int]:
     return (1, int(name.removeprefix("level "))) if name.startswith("level ") else (2, 0)
 
 
+def _legend_height(names: Sequence[str]) -> int:
+    """Pixels for a legend above the panels and for their titles, as it is laid out on a narrow page."""
+    widest = 50 + 6 * max((len(name) for name in names), default=0)
+    return 42 + 19 * -(-len(names) // max(1, NARROW // widest))
+
+
 def _lines(curve: RunCurve, phase: tuple[str, int], column: str, measure: Measure, colour: str) -> list[go.Scatter]:
     table = phase_table(curve.history)
     if table.empty:
@@ -188,7 +197,7 @@ def _line(
         marker={"size": 5},
         line={"color": colour, "width": 2 if solid else 1.3, "dash": "solid" if solid else "dot"},
         opacity=1.0 if solid else 0.75,
-        name=name,
+        name=escape(curve.name, LEGEND_LETTERS),
         legendgroup=curve.id,
         showlegend=solid,
         customdata=[[name, "Training" if part == "train" else "Validation"]] * len(table),

@@ -51,7 +51,8 @@ def parallel(
     """
     axes = [_axis(str(name), settings[name]) for name in settings.columns[:MOST_AXES]]
     axes.append(_numbers(title, result, "{:.1%}" if share else "{:.3g}", ends=True))
-    colours = sample_colorscale(SEQUENTIAL, list(0.92 * axes[-1].places))  # the last yellows fade on white
+    # The first violets cannot be seen on dark, the last yellows fade on white.
+    colours = sample_colorscale(SEQUENTIAL, list(0.15 + 0.75 * axes[-1].places))
     figure = go.Figure()
     for run in np.argsort(axes[-1].places):  # high results on top
         name = escape(names[run]) if len(names) else f"run {run + 1}"
@@ -60,7 +61,7 @@ def parallel(
             x=list(range(len(axes))),
             y=[axis.places[run] for axis in axes],
             mode="lines+markers",
-            line={"color": colours[run], "width": 2, "shape": "spline", "smoothing": 0.6},
+            line={"color": colours[run], "width": 2},
             marker={"size": 6, "color": colours[run]},
             name=name,
             customdata=[[name, passes]] * len(axes),
@@ -71,7 +72,7 @@ def parallel(
         figure.add_shape(type="line", x0=place, x1=place, y0=0, y1=1, line={"color": LINE, "width": 1}, layer="below")
         for height, text in axis.ticks:
             figure.add_annotation(x=place, y=height, text=escape(text, 14), showarrow=False, xanchor="right", xshift=-5)
-    figure.update_annotations(font_size=11)
+    figure.update_annotations(font={"size": 11, "shadow": "auto"})  # a halo: lines pass beneath
     apply_style(figure, height=320, legend=False)
     ticks = {"tickvals": list(range(len(axes))), "ticktext": [_wrapped(axis.title) for axis in axes], "side": "top"}
     figure.update_xaxes(**ticks, showgrid=False, range=[-0.5, len(axes) - 0.8], tickangle=0, zeroline=False)
@@ -112,10 +113,10 @@ def _spread(ticks: list[tuple[float, str]]) -> tuple[tuple[float, str], ...]:
 
 
 def _wrapped(title: str) -> str:
-    """A title in lines of some 14 letters."""
+    """A title in lines of some 12 letters."""
     lines = [""]
     for word in escape(title, 40).split(" "):
-        if lines[-1] and len(lines[-1]) + len(word) > 14:
+        if lines[-1] and len(lines[-1]) + len(word) > 12:
             lines.append("")
         lines[-1] = f"{lines[-1]} {word}".strip()
     return "<br>".join(lines)

@@ -143,7 +143,10 @@ def settings(chosen: Sequence[RunRecord]) -> None:
         hide_index=True,
         width="stretch",
         height="content",
-        column_config={"Setting": st.column_config.TextColumn(pinned=True, width="medium")},
+        column_config={
+            "Setting": st.column_config.TextColumn(pinned=True, width="medium"),
+            **{name: st.column_config.Column(width=150) for name in shown.columns[1:]},
+        },
         key="compare-settings",
         alt="Settings of the chosen runs; those that differ are marked",
     )

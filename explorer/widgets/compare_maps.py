@@ -106,9 +106,10 @@ def _one(atlas: Atlas, record: RunRecord, name: str, level: int | None, method: 
     data = atlas.data
     groups = data.class_codes if data.classes else np.zeros(len(data), dtype=np.int64)
     colouring = charts.by_group(data.label_name, data.classes or ("row",), groups)
-    where = f"level {drawn.level}, {atlas.model.width(drawn.level)} numbers" if drawn.level else "input"
+    where = f"Level {drawn.level}, {atlas.model.width(drawn.level)} numbers" if drawn.level else "Input"
     waiting = " (PCA for now)" if drawn.method != method and not drawn.note else ""
-    figure = charts.map_figure(drawn, colouring, title=f"{name}: {where}{waiting}", height=MAP_HEIGHT)
+    st.markdown(f"**{literal(name, 34)}**")  # above the chart, where it wraps
+    figure = charts.map_figure(drawn, colouring, title=f"{where}{waiting}", height=MAP_HEIGHT)
     show_chart(
         figure,
         key=f"compare-map-{record.id}",

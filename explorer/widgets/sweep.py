@@ -145,6 +145,8 @@ def chooser(session: Session, plans: Sequence[SweepPlan]) -> SweepPlan:
             format_func=lambda found: literal(names[str(found)]),
             on_change=lambda: page.update(shown=st.session_state["sweep-shown"]),
         )
+    else:
+        st.subheader(literal(names[ids[0]]), anchor=False)
     return plans[ids.index(page["shown"])]
 
 
@@ -289,6 +291,7 @@ def settings_drawn(plan: SweepPlan, trials: Sequence[Trial]) -> None:
         return
     values = np.array([trial.value for trial in done], dtype=np.float64)
     names = [f"run {trial.number + 1}" for trial in done]
+    st.markdown("Settings against results")
     figure = parallel(settings, values, OBJECTIVES[plan.objective].lower(), share=plan.higher_is_better, names=names)
     title = OBJECTIVES[plan.objective].lower()
     show_chart(

@@ -118,3 +118,11 @@ def test_long_runs_are_thinned() -> None:
 def test_few_epochs_have_whole_ticks() -> None:
     assert overlaid([A], phases([A]), COLOURS).layout.xaxis.dtick == 1
     assert overlaid([A], phases([A]), COLOURS, axis="step").layout.xaxis.dtick is None
+
+
+def test_many_runs_of_long_names_leave_room_for_their_legend() -> None:
+    curves = [RunCurve(str(i), f"a name that is far too long for a legend, {i}", A.history) for i in range(10)]
+    shown = phases(curves)
+    few, many = (overlaid(some, shown, dict.fromkeys(map(str, range(10)), "#000000")) for some in (curves[:1], curves))
+    assert max(len(trace.name) for trace in many.data) == 34
+    assert many.layout.margin.t - few.layout.margin.t == many.layout.height - few.layout.height == 4 * 19

@@ -214,9 +214,9 @@ def test_maps_side_by_side(open_page: OpenPage, two_runs: tuple[str, str], table
     control(app.segmented_control, "Map").set_value("pca").run()
     assert not app.exception
     assert len(charts(app)) == before + 2
-    assert "level 2, 3 numbers" in charts(app)[-1].proto.spec
+    assert "Level 2, 3 numbers" in charts(app)[-1].proto.spec
     control(app.selectbox, "Level").set_value(1).run()
-    assert "level 1, 5 numbers" in charts(app)[-1].proto.spec
+    assert "Level 1, 5 numbers" in charts(app)[-1].proto.spec
 
 
 def test_delete(open_page: OpenPage, two_runs: tuple[str, str], table: Dataset) -> None:
