@@ -28,7 +28,12 @@ MAX_CLASSES = 4096  # beyond that the table of wanted probabilities would be lar
 
 
 def closed_step(
-    objective: Objective, config: StackConfig, learning_rate: float, *, compute: torch.dtype | None = None
+    objective: Objective,
+    config: StackConfig,
+    learning_rate: float,
+    *,
+    compute: torch.dtype | None = None,
+    threads: int = 1,
 ) -> ClosedStep | None:
     """The step in closed form of an objective.
 
@@ -37,6 +42,7 @@ def closed_step(
         config: of the stack.
         learning_rate: of the phase.
         compute: precision of the matrix products; None: that of the weights.
+        threads: that will compute it.
 
     Returns:
         None where there is no such step: convolutions, normalisation, the contractive penalty, L-BFGS.
@@ -45,7 +51,7 @@ def closed_step(
         return None
     if not _has_closed_form(objective):
         return None
-    return ClosedStep(objective, config, learning_rate, compute)
+    return ClosedStep(objective, config, learning_rate, compute, threads)
 
 
 class ClosedStep(Step):
@@ -54,11 +60,17 @@ class ClosedStep(Step):
     name = "closed form"
 
     def __init__(
-        self, objective: Objective, config: StackConfig, learning_rate: float, compute: torch.dtype | None = None
+        self,
+        objective: Objective,
+        config: StackConfig,
+        learning_rate: float,
+        compute: torch.dtype | None = None,
+        threads: int = 1,
     ) -> None:
         self.objective, self._clip = objective, config.gradient_clip
         parameters = list(objective.module.parameters())
-        self.block = FlatParameters(parameters, compute)
+        on_cpu = objective.rows.x.device.type == "cpu"
+        self.block = FlatParameters(parameters, compute, apart=on_cpu and threads > 1)
         self._flat = FlatOptimiser(self.block, config, learning_rate, objective.weight_decay)
         self.optimiser = self._flat
         self._bound: dict[int, _Bound] = {}
@@ -74,12 +86,10 @@ class ClosedStep(Step):
         bound = self._bound.get(n) or self._bound.setdefault(n, _bind(self.objective, self.block, n))
         block = self.block
         bound.fill(batch)
-        if block.is_mixed:
-            block.narrow_values.copy_(block.values)
+        block.before_products()
         program = bound.program
         program.run()
-        if block.is_mixed:
-            block.gradients.copy_(block.narrow_gradients)
+        block.after_products()
         for call in bound.late:
             call()
         if self._clip is not None:
@@ -172,7 +182,7 @@ def _stage(
     dropout: float = 0.0,
     layer: LayerConfig | None = None,
 ) -> Stage:
-    values, gradients = block.narrow_values, block.narrow_gradients
+    values, gradients = block.product_values, block.product_gradients
     sparsity = {} if layer is None else {layer.sparsity: layer.sparsity_weight}
     return Stage(
         block.view(values, weight),

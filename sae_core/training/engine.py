@@ -50,13 +50,17 @@ def choose(objective: Objective, config: StackConfig, phase: Phase) -> tuple[Ste
     narrow = config.precision == "bfloat16" or (
         config.precision == "auto" and device == "cpu" and work >= NARROW_FROM and has_fast_bfloat16()
     )
+    threads = 1 if work < ONE_THREAD_BELOW else torch.get_num_threads()
     step: Step | None = closed_step(
-        objective, config, phase.learning_rate, compute=torch.bfloat16 if narrow else torch.float32
+        objective,
+        config,
+        phase.learning_rate,
+        compute=torch.bfloat16 if narrow else torch.float32,
+        threads=threads,
     )
     if step is None:
-        step = AutogradStep(objective, config, phase.learning_rate)
+        step, threads = AutogradStep(objective, config, phase.learning_rate), torch.get_num_threads()
     is_narrow = isinstance(step, ClosedStep) and step.block.is_mixed
-    threads = 1 if isinstance(step, ClosedStep) and work < ONE_THREAD_BELOW else torch.get_num_threads()
     return step, Engine(device, threads, "bfloat16" if is_narrow else "float32", step.name)
 
 

@@ -219,6 +219,22 @@ def test_weights_stay_where_others_find_them() -> None:
 
 
 @pytest.mark.parametrize("build", [pretraining, deep, softmax, fine_tuning])
+def test_a_copy_of_the_weights_for_several_threads_changes_no_bit(build: Callable[[StackConfig], Build]) -> None:
+    config = settings(LayerConfig(units=5, l2=0.1, tied=True), 4)
+    modules = []
+    for threads in (1, 2):
+        objective = build(config)(torch.float32)
+        step = closed_step(objective, config, 0.01, threads=threads)
+        assert step is not None
+        assert (step.block.product_values is step.block.values) == (threads == 1)
+        for _ in range(3):
+            step.take(BATCH)
+        modules.append(objective.module)
+    for one, other in zip(*(module.parameters() for module in modules), strict=True):
+        assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("build", [pretraining, deep, softmax, fine_tuning])
 def test_bfloat16_products_give_nearly_the_same_gradients(build: Callable[[StackConfig], Build]) -> None:
     config = settings(LayerConfig(units=5, l2=0.1, tied=True), 4, activation="tanh")
     exact, narrow = build(config)(torch.float32), build(config)(torch.float32)
