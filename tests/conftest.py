@@ -31,6 +31,14 @@ def workspace_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pyte
     return folder
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _nothing_is_warmed() -> Iterator[None]:
+    """Imports for pages that no test will open would only slow the tests down."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("explorer.warming.STEPS", ())
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _stop_jobs() -> Iterator[None]:
     """Jobs that a test leaves behind are stopped, so that they do not slow down or disturb the next one."""

@@ -9,7 +9,7 @@ from typing import Literal
 
 import streamlit as st
 
-from explorer import places, store
+from explorer import places, store, warming
 from explorer.session import Session, current
 from explorer.widgets.status import sidebar_status
 from explorer.widgets.text import literal, sentence
@@ -55,6 +55,7 @@ def begin_page(title: str, *, intro: str, needs: Needs, follow_levels: bool | No
         follow_levels: run the page again whenever a level of the run in training is done; None: where it needs a model.
     """
     warm_up()
+    warming.page_served()
     store.tidy_up()
     session = current()
     session.write_address()
