@@ -4,25 +4,19 @@ from __future__ import annotations
 
 import streamlit as st
 
-from explorer import insights, store
+from explorer import insights
 from explorer.widgets import outliers
 from explorer.widgets import reconstructions as parts
-from explorer.widgets.frame import begin_page, guarded, next_step
-from explorer.widgets.selection import selection_bar
+from explorer.widgets.frame import guarded, next_step
+from explorer.widgets.looking import look_at_run
 from explorer.widgets.waiting import result_of
 
-session = begin_page(
-    "Reconstructions",
-    intro="Every level decoded down to the input: what it keeps of a row, and what it loses.",
-    needs="model",
+at = look_at_run(
+    "Reconstructions", intro="Every level decoded down to the input: what it keeps of a row, and what it loses."
 )
-run_id = session.run_id
-assert run_id is not None
+session, data, model = at.session, at.data, at.model
 with guarded():
-    data, model = store.dataset(run_id), store.model(run_id)
-    with guarded():
-        selection_bar(session, data)
-    errors = result_of(insights.row_errors(run_id), key="row-errors")
+    errors = result_of(insights.row_errors(at.run_id), key="row-errors")
     if errors is not None:
         chosen = parts.choose(session, data, errors, model.units)
         rows, places, far, found = st.tabs(
@@ -35,13 +29,13 @@ with guarded():
             with places:
                 left, right = st.columns(2, gap="large")
                 with left, guarded():
-                    parts.show_levels(session, run_id, errors, model.units, chosen.pool)
+                    parts.show_levels(session, at.run_id, errors, model.units, chosen.pool)
                 with right, guarded():
-                    parts.show_columns(session, run_id, data, chosen.level, model.units)
+                    parts.show_columns(session, at.run_id, data, chosen.level, model.units)
         if far.open:
             with far, guarded():
                 outliers.show_outliers(session, data, errors, chosen)
         if found.open:
             with found, guarded():
                 outliers.show_detection(data, errors, chosen.pool)
-        next_step("codes", label="See the codes")
+next_step("codes", label="See the codes")

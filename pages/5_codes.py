@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import streamlit as st
 
-from explorer import insights, store
+from explorer import insights
 from explorer.insights import Atlas
 from explorer.session import Session
 from explorer.widgets import codes as parts
-from explorer.widgets.frame import begin_page, guarded, next_step
+from explorer.widgets.frame import guarded, next_step
+from explorer.widgets.looking import look_at_run
 from explorer.widgets.map_settings import colour_selector, colouring_of, map_settings
 from explorer.widgets.place import place_menu
 from explorer.widgets.selection import selection_bar
@@ -45,17 +46,14 @@ def maps(session: Session, run_id: str, found: Atlas, drawn: list[LevelMap], met
         parts.show_maps(session, found, drawn, colouring, method)
 
 
-session = begin_page(
+at = look_at_run(
     "Codes",
     intro="Every row as a point, from the input to the deepest code: see which rows each level brings together.",
-    needs="model",
+    bar=False,  # stands with the maps
 )
-run_id = session.run_id
-assert run_id is not None
 with guarded():
-    data, model = store.dataset(run_id), store.model(run_id)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        settings, fine_tuned, limit = map_settings(model, data)
+        settings, fine_tuned, limit = map_settings(at.model, at.data)
         view = st.segmented_control(
             "View",
             list(VIEWS),
@@ -68,10 +66,10 @@ with guarded():
             "travel from level to level.",
         )
         travel = view == "travel"
-        levels = list(range(model.n_levels + 1)) if travel else parts.level_selector(model)
-    found = insights.atlas(run_id, settings, fine_tuned=fine_tuned, limit=limit)
+        levels = list(range(at.model.n_levels + 1)) if travel else parts.level_selector(at.model)
+    found = insights.atlas(at.run_id, settings, fine_tuned=fine_tuned, limit=limit)
     st.caption(parts.sample_note(found, settings.method))
-    drawn = parts.draw(session, found, settings.method, levels)
+    drawn = parts.draw(at.session, found, settings.method, levels)
     if drawn:
-        maps(session, run_id, found, drawn, settings.method, travel)
-    next_step("classification" if model.is_classifier else "export", label="Go on")
+        maps(at.session, at.run_id, found, drawn, settings.method, travel)
+next_step("classification" if at.model.is_classifier else "export", label="Go on")

@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import streamlit as st
 
-from explorer import insights, store
+from explorer import insights
 from explorer.widgets import classification as parts
 from explorer.widgets import fine_tuning
-from explorer.widgets.frame import begin_page, guarded, next_step
-from explorer.widgets.selection import selection_bar
+from explorer.widgets.frame import guarded, next_step
+from explorer.widgets.looking import look_at_run
 from explorer.widgets.waiting import result_of
 
-session = begin_page(
+at = look_at_run(
     "Classification",
     intro="A softmax on the input, on the frozen code of every level, and on the stack fine-tuned as a whole.",
-    needs="model",
 )
-run_id = session.run_id
-assert run_id is not None
+session, data, model = at.session, at.data, at.model
 with guarded():
-    data, model = store.dataset(run_id), store.model(run_id)
-    with guarded():
-        selection_bar(session, data)
-    if not parts.explain_missing(run_id, model, data):
-        found = result_of(insights.classified(run_id), key="classified")
+    if not parts.explain_missing(at.run_id, model, data):
+        found = result_of(insights.classified(at.run_id), key="classified")
         if found is not None:
             part = parts.part_selector(found)
             whole, mistakes, changed = st.tabs(
@@ -48,6 +43,6 @@ with guarded():
                         fine_tuning.show_flips(session, data, found, part)
                     if model.is_fine_tuned:
                         with guarded():
-                            fine_tuning.show_moves(run_id)
+                            fine_tuning.show_moves(at.run_id)
             st.space("small")
             next_step("compare", label="Compare runs")
