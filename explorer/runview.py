@@ -80,7 +80,7 @@ def view_run(run_id: str) -> RunView:
         name=now.name,
         state=str(now.state),
         message=now.message,
-        phases=now.phases or planned_phases(job.data, job.config),
+        phases=now.phases or (planned_phases(job.data, job.config) if job.data is not None else ()),
         phase_index=now.phase_index,
         epoch=now.epoch,
         fraction=now.fraction,

@@ -102,7 +102,9 @@ def dataset(run_id: str) -> Dataset:
     from sae_core.jobs import find_job
 
     job = find_job(run_id)
-    return job.data if job is not None else stored_dataset(run(run_id).record.dataset_fingerprint)
+    if job is not None and job.data is not None:
+        return job.data
+    return stored_dataset(run(run_id).record.dataset_fingerprint)
 
 
 def dataset_or_none(run_id: str) -> Dataset | None:
@@ -113,7 +115,8 @@ def dataset_or_none(run_id: str) -> Dataset | None:
     """
     from sae_core.jobs import find_job
 
-    if find_job(run_id) is None and not workspace().has_dataset(run(run_id).record.dataset_fingerprint):
+    job = find_job(run_id)
+    if (job is None or job.data is None) and not workspace().has_dataset(run(run_id).record.dataset_fingerprint):
         return None
     return dataset(run_id)
 

@@ -62,7 +62,8 @@ with guarded():
     absent = session.run_id is not None and store.dataset_or_none(session.run_id) is None
     run = view_run(session.run_id) if session.run_id else None
     parts.controls(session, run)
-    if absent and session.run_id:
+    is_read = run is not None and run.is_active and not run.phases  # a table of many files
+    if absent and session.run_id and not is_read:
         explain_missing_data(session.run_id)
     if run is None:
         waiting(session, data)
@@ -73,5 +74,7 @@ with guarded():
             parts.results(run)
         if run.phases:
             show(session, run)
+        elif is_read:
+            parts.reading(run.id)
         if not run.is_active and not absent:
             next_step("reconstructions", label="Look at the reconstructions")

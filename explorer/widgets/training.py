@@ -6,7 +6,7 @@ import streamlit as st
 
 from explorer import store
 from explorer.charts.style import duration, joined, number
-from explorer.runview import RunView
+from explorer.runview import RunView, view_run
 from explorer.session import Session
 from explorer.widgets.text import count, literal, sentence
 from sae_core.config import StackConfig
@@ -162,8 +162,21 @@ def outcome(run: RunView) -> None:
             else f"This run {'was' if run.state != 'failed' else 'has'} {run.state}\\."
         )
         show(f"{words} {advice}", icon=":material/info:")
-    elif run.message:
+    elif run.message and run.phases:
         st.info(sentence(run.message), icon=":material/info:")
+
+
+def reading(run_id: str) -> None:
+    """How far the files of a large table are read, until the first level is in training."""
+
+    @st.fragment(run_every=POLL_SECONDS)
+    def panel() -> None:
+        run = view_run(run_id)
+        if run.phases or not run.is_active:
+            st.rerun()
+        st.info(sentence(run.message) if run.message else "About to begin.", icon=":material/folder_open:")
+
+    panel()
 
 
 def results(run: RunView) -> None:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sae_core.cli.output import progress, say, show
-from sae_core.errors import ConfigError
+from sae_core.cli.output import open_workspace, progress, say, show
+from sae_core.errors import CancelledError, ConfigError, SaeError
 
 if TYPE_CHECKING:
     from sae_core.config import StackConfig
+    from sae_core.data.shards import TableShards
     from sae_core.model.trained import TrainedStack
+    from sae_core.runs.record import RunRecord
+    from sae_core.training.world import World
 
 _OTHER_ENDINGS = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".npy", ".npz", ".zip")
 VALIDATION, TEST = 0.02, 0.02  # shares unless they are given: of many rows few are enough to measure on
@@ -42,22 +46,27 @@ def train_on_shards(
     work: Path | None,
     options: dict[str, Any],
     configure: Callable[[StackConfig], StackConfig],
+    *,
+    workspace: Path | None,
+    name: str,
     as_json: bool,
 ) -> None:
-    """Train in shards and save the model.
+    """Train in shards, as a run of the workspace; and save the model.
 
     Args:
-        out: folder for the model.
-        work: folder for prepared rows and checkpoints; None: beside the model. Kept, so that it can go on.
+        out: folder for the model; None: it stays in the workspace.
+        work: folder for prepared rows and checkpoints, which is kept. None: one beside the model or in the run's
+            folder, which goes when the training has ended.
         options: of the command.
         configure: the stack with the command's options.
     """
+    from sae_core.cli.training import follow
     from sae_core.config import LayerConfig, StackConfig
     from sae_core.data.shards import open_shards
-    from sae_core.training.sharded import train_shards
+    from sae_core.jobs.shards import begin, shard_job
+    from sae_core.runs.run import Run
+    from sae_core.training.world import joined
 
-    if out is None:
-        raise ConfigError("A table of many files is trained into a folder, not into the workspace. Give --out FOLDER.")
     if not options["layers"] and options["config_file"] is None:
         raise ConfigError("Give the units of each level for a table of many files, for example --layers 256,64,16.")
     shares = [
@@ -65,32 +74,85 @@ def train_on_shards(
         for given, usual in ((options["validation"], VALIDATION), (options["test_share"], TEST))
     ]
     config = configure(StackConfig(layers=(LayerConfig(units=16),)))
+    source = str(Path(source).absolute())
     table = open_shards(source, label=label, validation=shares[0], test=shares[1], seed=config.seed)
-    work = out.with_name(f"{out.name}.work") if work is None else work
-    if int(os.environ.get("RANK", "0")) == 0:
-        say(f"{len(table.files):,} files with {len(table.columns):,} columns; work folder {work}")
-    with progress(as_json) as report:
-        result = train_shards(table, config, work, report=report)
-    if result is None:
-        return  # not the first process
-    result.model.save(out)
+    folder = work or (out and out.with_name(f"{out.name}.work"))
+    with joined(config.device) as world:
+        if not world.leads:
+            return _follow_the_first(table, config, world)
+        with world.agreed():
+            begun = shard_job(
+                table,
+                config,
+                open_workspace(workspace),
+                name=name,
+                work=folder.absolute() if folder else None,
+                source=source,
+                world=world,
+            )
+        world.told("" if isinstance(begun, Run) else str(begun.work))
+        if isinstance(begun, Run):
+            say(f"This very training is finished, as run {begun.id}. Delete that run to train anew.")
+        else:
+            say(f"{len(table.files):,} files with {len(table.columns):,} columns; work folder {begun.work}")
+            begin(begun)
+            try:
+                follow(begun, as_json)
+            except CancelledError as error:
+                if "TORCHELASTIC_RUN_ID" not in os.environ:
+                    raise
+                return say(str(error))  # as a success: torchrun would start a failed one again
+            for note in begun.notes:
+                say(note)
+    run = begun if isinstance(begun, Run) else begun.run
+    assert run is not None
+    model = run.model()
+    if out is not None:
+        model.save(out)
+    if work is None and folder is not None:
+        shutil.rmtree(folder, ignore_errors=True)
+    outcome = None if isinstance(begun, Run) else begun.outcome
+    _show(run.record, model, outcome.reading_seconds if outcome else None, out, as_json)
+
+
+def _follow_the_first(table: TableShards, config: StackConfig, world: World) -> None:
+    """A further process's part: it does what the first one does, and leaves the talking to it."""
+    from sae_core.training.sharded import ShardTraining
+
+    try:
+        with world.agreed():
+            pass
+        if work := world.told(""):
+            training = ShardTraining(table, config, work, world)
+            training.read()
+            for _ in training.events():
+                pass
+    except SaeError:
+        sys.exit(1)  # the first process says why
+
+
+def _show(record: RunRecord, model: TrainedStack, reading: float | None, out: Path | None, as_json: bool) -> None:
+    told, results = record.shards, record.results
     facts = {
-        "units": list(result.model.units),
-        "rows": result.rows,
-        "training_rows": result.training_rows,
-        "processes": result.processes,
-        "reading_seconds": result.reading_seconds,
-        "seconds": result.seconds,
+        "run": record.id,
+        "state": record.state,
+        "units": list(model.units),
+        "rows": told.get("rows"),
+        "training_rows": told.get("training_rows"),
+        "processes": told.get("processes"),
+        "reading_seconds": reading,
+        "seconds": record.seconds,
         "peak_memory": _peak_memory(),
-        "out": str(out),
-        "results": result.results,
+        "out": str(out) if out else None,
+        "results": results,
     }
-    lines = [f"{result.rows:,} rows, {result.processes} process(es): trained in {result.seconds:.1f} s"]
-    errors = result.results.get("reconstruction_error", [])
+    lines = [f"Run {record.id}: {record.state} in {record.seconds:.1f} s on {record.device}"]
+    lines.append(f"  {told.get('rows', 0):,} rows, {told.get('processes', 1)} process(es)")
+    errors = results.get("reconstruction_error", [])
     lines += [f"  level {level}: reconstruction error {error:.4g}" for level, error in enumerate(errors, start=1)]
-    if "test_accuracy" in result.results:
-        lines.append(f"  accuracy on held-out rows: {result.results['test_accuracy']:.1%}")
-    lines.append(f"  model -> {out}")
+    if "test_accuracy" in results:
+        lines.append(f"  accuracy on held-out rows: {results['test_accuracy']:.1%}")
+    lines += [f"  model -> {out}"] if out is not None else []
     show(facts, "\n".join(lines), as_json)
 
 

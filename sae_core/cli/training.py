@@ -49,7 +49,7 @@ _OWN_OPTIONS = ("epochs", "batch_size", "learning_rate", "activation", "seed")  
 @click.option(
     "--work",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Tables of many files: folder for prepared rows and checkpoints.  [default: beside --out]",
+    help="Tables of many files: folder for prepared rows and checkpoints.  [default: beside --out, or in the run]",
 )
 @workspace_option
 @json_option
@@ -70,13 +70,24 @@ def train(
     The run appears in the application, too. Ctrl-C stops it and keeps what is trained so far.
 
     A folder or a "pattern-*.parquet" of many table files may be larger than memory: it is read in shards, and trained
-    by all processes where torchrun starts this command. --layers and --out are needed then.
+    by all processes where torchrun starts this command. --layers is needed then. The same command again goes on with
+    a training that was cut off.
     """
     from sae_core.cli.sharded import is_sharded, train_on_shards
     from sae_core.jobs import start_job
 
     if is_sharded(data):
-        return train_on_shards(data, label, out, work, options, lambda base: _changed(base, options), as_json)
+        return train_on_shards(
+            data,
+            label,
+            out,
+            work,
+            options,
+            lambda base: _changed(base, options),
+            workspace=workspace,
+            name=name,
+            as_json=as_json,
+        )
     with progress(as_json) as report:
         dataset = _read_data(data, label, report)
     dataset = _with_split(dataset, options["validation"], options["test_share"])
@@ -90,6 +101,18 @@ def follow_to_the_end(job: Job, out: Path | None, as_json: bool) -> None:
     Args:
         out: folder for the model; None: it stays in the workspace.
     """
+    model = follow(job, as_json)
+    if out is not None:
+        model.save(out)
+    _show_training(job, model, out, as_json)
+
+
+def follow(job: Job, as_json: bool) -> TrainedStack:
+    """Show a job's progress and give its model. Ctrl-C stops it and keeps what is trained.
+
+    Raises:
+        SaeError: what ended it.
+    """
     try:
         _follow(job, as_json)
     except KeyboardInterrupt:
@@ -97,10 +120,7 @@ def follow_to_the_end(job: Job, out: Path | None, as_json: bool) -> None:
         job.join(60)
         say(f"Stopped. What is trained so far is kept as the run {job.id}: `sae-explorer runs resume {job.id}`.")
         raise
-    model = job.result()
-    if out is not None:
-        model.save(out)
-    _show_training(job, model, out, as_json)
+    return job.result()
 
 
 def _read_data(source: str, label: str | None, report: Callable[[float, str], None]) -> Dataset:
@@ -209,7 +229,7 @@ def _follow(job: Job, as_json: bool) -> None:
             text = (
                 f"{phase.title}, epoch {min(max(now.epoch, 1), phase.epochs)} of {phase.epochs}"
                 if phase
-                else str(now.state)
+                else now.message or str(now.state)
             )
             report(now.fraction, text)
 

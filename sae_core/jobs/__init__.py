@@ -78,6 +78,11 @@ def resume_run(run: Run) -> Job:
     if record.state == JobState.FINISHED:
         raise TrainingError("This run is finished. Start a new one with its settings.")
     known_jobs.check_room()
+    if record.shards:
+        from sae_core.jobs.shards import begin, going_on
+
+        begin(shards := going_on(run))
+        return shards
     run.hold()
     with _letting_go(run):
         run.clear_leftovers()

@@ -6,7 +6,10 @@ import logging
 import secrets
 import threading
 import time
+from collections.abc import Generator
+from contextlib import closing
 from dataclasses import asdict
+from typing import Any
 
 from sae_core.config import StackConfig
 from sae_core.data.dataset import Dataset
@@ -16,6 +19,7 @@ from sae_core.errors import (
     DivergedError,
     InUseError,
     MemoryExhaustedError,
+    PeerLostError,
     SaeError,
     TrainingError,
 )
@@ -44,6 +48,7 @@ from sae_core.training.state import TrainingState
 
 CHECKPOINT_EVERY = 15.0  # seconds of training
 LIVE_EVERY = 1.0  # seconds between two looks that other processes get
+STILL_SECONDS = 1.0  # of a pause, between two words to the processes that wait as well
 CURVE_POINTS = 300  # of one phase; beyond that every second one is dropped
 
 _ENDS: dict[type[SaeError], JobState] = {
@@ -60,12 +65,18 @@ class Job:
 
     Attributes:
         id: also the run's id where there is a workspace.
-        data, config: what is trained.
+        data, config: what is trained; data: None while the files of a table of many are being read.
         run: the run's folder, or None. Its lock is held, and let go when the job is over.
     """
 
     def __init__(
-        self, data: Dataset, config: StackConfig, *, run: Run | None, name: str, resume: TrainingState | None = None
+        self,
+        data: Dataset | None,
+        config: StackConfig,
+        *,
+        run: Run | None,
+        name: str,
+        resume: TrainingState | None = None,
     ) -> None:
         self.data = data
         self.config = config
@@ -206,6 +217,8 @@ class Job:
             with known_jobs.turn(self), training_threads() as threads:
                 self._threads = threads
                 self._drive()
+        except CancelledError:
+            self._end(JobState.STOPPED, None)
         except SaeError as error:
             self._end(_state_after(error), error)
         except Exception as error:  # a bug must not leave a job that seems to run for ever
@@ -221,32 +234,41 @@ class Job:
                 self.run.let_go()
 
     def _drive(self) -> None:
-        from sae_core.training.trainer import memory_errors, train
+        from sae_core.training.trainer import memory_errors
 
         if self._wants_stop:
             self._end(JobState.STOPPED, None)
             return
         self._set_state(JobState.RUNNING)
-        events = train(self.data, self.config, resume=self._resume, checkpoint_due=self._checkpoint_due)
-        self._resume = None
-        try:
-            with memory_errors():
-                for event in events:
-                    if isinstance(event, StepTaken):  # by far the most frequent one
-                        if self._wants_pause and self.run is None:
-                            self._stand_still()
-                        continue
-                    self._take(event)
-                    if isinstance(event, CheckpointReached):
-                        self._write_checkpoint(event.state)
-                        if self._wants_stop:
-                            self._end(JobState.STOPPED, None)
-                            return
+        with memory_errors(), closing(self._events()) as events:
+            for event in events:
+                if isinstance(event, StepTaken):  # by far the most frequent one
+                    if self._wants_pause and self.run is None:
                         self._stand_still()
-                    elif self._wants_pause and self.run is None:
-                        self._stand_still()
-        finally:
-            events.close()  # type: ignore[attr-defined]
+                    continue
+                self._take(event)
+                if isinstance(event, CheckpointReached):
+                    if not self._pass_checkpoint(event.state):
+                        self._end(JobState.STOPPED, None)
+                        return
+                elif self._wants_pause and self.run is None:
+                    self._stand_still()
+
+    def _events(self) -> Generator[Event]:
+        """What the training yields."""
+        from sae_core.training.trainer import train
+
+        assert self.data is not None
+        resume, self._resume = self._resume, None
+        yield from train(self.data, self.config, resume=resume, checkpoint_due=self._checkpoint_due)
+
+    def _pass_checkpoint(self, state: TrainingState) -> bool:
+        """Write a checkpoint, and stand still where that is wished; False: stop here."""
+        self._write_checkpoint(state)
+        if not self._wants_stop:
+            self._stand_still()
+            return True
+        return False
 
     def _take(self, event: Event) -> None:
         """Note an event for the snapshots, and in the run."""
@@ -258,8 +280,8 @@ class Job:
         with self._changed:
             match event:
                 case CheckpointReached():
-                    position = event.state.meta["position"]
-                    if position["batch"]:
+                    position = event.state.meta.get("position")  # of shards it is told by `Progress` alone
+                    if position and position["batch"]:
                         self._place = f"epoch {position['epoch'] + 1}, batch {position['batch']}"
                 case PhaseStarted():
                     self._place = ""
@@ -327,18 +349,29 @@ class Job:
             return
         self._set_state(JobState.PAUSED)
         with known_jobs.aside(self):
-            with self._changed:
-                while self._wants_pause and not self._wants_stop:
-                    self._changed.wait()
+            while True:
+                with self._changed:
+                    if self._wants_stop or not self._wants_pause:
+                        break
+                    self._changed.wait(STILL_SECONDS)
+                self._while_still()
             self._set_state(JobState.QUEUED)
         self._set_state(JobState.RUNNING)
 
-    def _finish(self, model: TrainedStack) -> None:
+    def _while_still(self) -> None:
+        """Called every second or so of a pause."""
+
+    def _measured(self, model: TrainedStack) -> dict[str, Any]:
+        """Held-out figures of the model."""
         from sae_core.analysis.summary import summarise
 
+        assert self.data is not None
+        return summarise(model, self.data)
+
+    def _finish(self, model: TrainedStack) -> None:
         with self._changed:
             self._message = "All phases are done; the held-out rows are being measured."
-        results = summarise(model, self.data)
+        results = self._measured(model)
         if self.run:
             self.run.write_model(model)
             self.run.update(results=results, state=str(JobState.FINISHED))
@@ -361,7 +394,8 @@ class Job:
 
     def _set_state(self, state: JobState) -> None:
         """Written to the run first, so that whoever sees the new state finds the run in it."""
-        if self.run and self.run.lock and not isinstance(self._error, InUseError):  # then the run is another's
+        # A run that was taken over is another's; one whose other processes ended goes on as soon as they are back.
+        if self.run and self.run.lock and not isinstance(self._error, InUseError | PeerLostError):
             try:
                 self.run.update(
                     state=str(state),

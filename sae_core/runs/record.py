@@ -41,6 +41,8 @@ class RunRecord:
         threads: of the processor; 0 while unknown. precision: of the arithmetic.
         tags, note: the user's own.
         sweep: id of the sweep that it belongs to, or "".
+        shards: of a run on a table of many files: its source, label, files, rows, training_rows and processes. The
+            data set of such a run is a sample of the table. {} of other runs.
     """
 
     id: str
@@ -63,6 +65,7 @@ class RunRecord:
     tags: tuple[str, ...] = ()
     note: str = ""
     sweep: str = ""
+    shards: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values; `from_json` gives an equal record back."""
@@ -85,16 +88,23 @@ class RunRecord:
 
 def new_record(run_id: str, name: str, data: Dataset, config: StackConfig, **fields: Any) -> RunRecord:
     """The record of a run that is about to start. fields: further ones of `RunRecord`."""
+    split = asdict(data.split_options) | {f"{part}_rows": len(rows) for part, rows in vars(data.split).items()}
+    return begun_record(run_id, name, data.name, config, dataset_fingerprint=data.fingerprint, split=split, **fields)
+
+
+def begun_record(
+    run_id: str, name: str, dataset_name: str, config: StackConfig, *, dataset_fingerprint: str = "", **fields: Any
+) -> RunRecord:
+    """The record of a run whose data set is not known yet. fields: further ones of `RunRecord`."""
     return RunRecord(
         id=run_id,
-        name=name or f"{data.name} {'-'.join(str(units) for units in config.units)}",
+        name=name or f"{dataset_name} {'-'.join(str(units) for units in config.units)}",
         created=datetime.now(UTC).isoformat(timespec="microseconds"),
         state="queued",
-        dataset_name=data.name,
-        dataset_fingerprint=data.fingerprint,
+        dataset_name=dataset_name,
+        dataset_fingerprint=dataset_fingerprint,
         config=config,
         versions={"python": platform.python_version(), "explorer": __version__}
         | {name: version(name) for name in PACKAGES},
-        split=asdict(data.split_options) | {f"{part}_rows": len(rows) for part, rows in vars(data.split).items()},
         **fields,
     )

@@ -161,6 +161,11 @@ class Run:
             RunNotFoundError: it was deleted.
         """
         record = self._stored()
+        if record.shards and not record.dataset_fingerprint:
+            raise RunNotFoundError(
+                f"The files of {record.dataset_name!r} are not read to the end yet, so there are no rows to show. Wait "
+                "until its first level is in training."
+            )
         if not self.workspace.has_dataset(record.dataset_fingerprint):
             raise RunNotFoundError(
                 f"The data set {record.dataset_name!r} of this run was deleted, so its rows cannot be shown or trained "
@@ -190,6 +195,18 @@ class Run:
         """Keep the plan, so that it can be shown without the data set."""
         if self.phases() != tuple(phases):
             write_atomically(self.folder / "plan.json", dump_json([dataclasses.asdict(phase) for phase in phases]))
+
+    def shard_plan(self) -> dict[str, Any]:
+        """Of a run on a table of many files: "plan", see `sae_core.training.sharded.plan_of`, and "work", a folder."""
+        try:
+            found = parse_json((self.folder / "shards.json").read_bytes(), "shards.json")
+            return found if isinstance(found, dict) else {}
+        except (OSError, ModelFileError):
+            return {}
+
+    def write_shard_plan(self, plan: dict[str, Any], work: Path) -> None:
+        """Keep what a training on many files depends on, so that it can go on."""
+        write_atomically(self.folder / "shards.json", dump_json({"plan": plan, "work": str(work)}))
 
     def live(self) -> dict[str, Any]:
         """Where a training in another process stands: see `write_live`; {} where nothing is known."""

@@ -23,11 +23,9 @@ def script_text(record: RunRecord, *, workspace: Path | None = None, sample: str
         workspace: folder of the workspace; None: the default one, wherever it is.
         sample: name of the sample that the data set is, for `load_sample`; "": a data set of the workspace.
     """
-    about = [
-        f"{_plain(record.name)}: trained {record.created[:10]} on {_plain(record.dataset_name)}",
-        *([f"Results then: {figures}"] if (figures := _figures(record)) else []),
-        *([f"Packages then: {_packages(record)}"] if record.versions else []),
-    ]
+    if record.shards:
+        return _script_of_shards(record)
+    about = _about(record)
     place = f"sae.Workspace({os.fspath(workspace)!r})" if workspace else "sae.default_workspace()"
     split = {name: record.split[name] for name in SplitOptions.__dataclass_fields__ if name in record.split}
     if sample:
@@ -56,6 +54,38 @@ def script_text(record: RunRecord, *, workspace: Path | None = None, sample: str
         "x = model.prepare(data.take(data.split.held_out()))",
         "back = model.reconstruct_prepared(x, model.n_levels)",
         'print("mean squared error per prepared value, on held-out rows:", ((back - x) ** 2).mean())',
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _about(record: RunRecord) -> list[str]:
+    return [
+        f"{_plain(record.name)}: trained {record.created[:10]} on {_plain(record.dataset_name)}",
+        *([f"Results then: {figures}"] if (figures := _figures(record)) else []),
+        *([f"Packages then: {_packages(record)}"] if record.versions else []),
+    ]
+
+
+def _script_of_shards(record: RunRecord) -> str:
+    """The same for a run on a table of many files: to the same weights where one process trained it."""
+    told, split = record.shards, {name: record.split[name] for name in ("validation", "test", "seed")}
+    label = f"label={told['label']!r}, " if told["label"] else ""
+    lines = [
+        *(f"# {line}" for line in _about(record)),
+        "",
+        "import torch",
+        "",
+        "import sae_core as sae",
+        "from sae_core.data.shards import open_shards",
+        "from sae_core.training.sharded import train_shards",
+        "",
+        *([f"torch.set_num_threads({record.threads})"] if record.threads else []),
+        f"table = open_shards({told['source']!r}, {label}{_arguments(split)})",
+        f"config = {config_text(record.config.replace(device=_device(record)))}",
+        'result = train_shards(table, config, "repeated.work")  # prepared rows and checkpoints; under torchrun, too',
+        "if result is not None:  # in the first process",
+        '    result.model.save("repeated")  # sae.load_model("repeated") reads it',
+        "    print(result.results)",
     ]
     return "\n".join(lines) + "\n"
 

@@ -19,7 +19,7 @@ from sae_core.errors import InUseError, ModelFileError, RunNotFoundError, Storag
 from sae_core.files import MANIFEST, storage_errors
 from sae_core.runs.datasets import describe_stored, read_dataset, write_dataset
 from sae_core.runs.lock import guarded
-from sae_core.runs.record import ACTIVE_STATES, RunRecord, new_record
+from sae_core.runs.record import ACTIVE_STATES, RunRecord, begun_record, new_record
 from sae_core.runs.run import Run
 from sae_core.temporary import discard
 
@@ -154,6 +154,25 @@ class Workspace:
                 run.write_record(new_record(run.id, name, data, config, **fields))
         if not hold:
             run.let_go()
+        return run
+
+    def create_shard_run(
+        self, name: str, dataset_name: str, config: StackConfig, plan: dict[str, Any], work: Path | None, **fields: Any
+    ) -> Run:
+        """A new run on a table of many files, held by whoever is about to train it. Its data set comes later.
+
+        Args:
+            plan: of the training, see `sae_core.training.sharded.plan_of`.
+            work: folder for prepared rows and checkpoints; None: one in the run's own.
+            fields: further ones of its `RunRecord`.
+
+        Raises:
+            StorageError: it could not be written.
+        """
+        with self.new_run() as run:
+            run.write_shard_plan(plan, work or (run.folder / "work").absolute())
+            owner = asdict(run.lock.owner) if run.lock else {}
+            run.write_record(begun_record(run.id, name, dataset_name, config, owner=owner, **fields))
         return run
 
     @contextmanager

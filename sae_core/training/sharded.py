@@ -208,6 +208,17 @@ def plan_of(table: TableShards, config: StackConfig) -> dict[str, Any]:
     return dict(told)
 
 
+def check_plan(table: TableShards, config: StackConfig, work: Path | None) -> None:
+    """Refuse what `ShardTraining` refuses, before anything is begun.
+
+    Raises:
+        ConfigError: settings that do not fit, or a work folder of another training.
+    """
+    _refuse(config)
+    if work is not None and (work / PLAN).exists():
+        _as_planned(table, config, work)
+
+
 def same_training(plan: Any, other: dict[str, Any]) -> bool:
     """Whether two plans are of one training, but for files that have been added since the first one."""
     if not isinstance(plan, dict) or {**plan, "files": 0} != {**other, "files": 0}:

@@ -120,6 +120,13 @@ def _error(kind: type[SaeError], message: str) -> SaeError:
     return SaeError(message)
 
 
+def alone(device: str = "auto") -> World:
+    """This process by itself."""
+    from sae_core.training.workbench import choose_device
+
+    return World(0, 1, choose_device(device))
+
+
 @contextmanager
 def joined(device: str = "auto") -> Iterator[World]:
     """Join the processes that torchrun started (RANK, WORLD_SIZE .. in the environment); alone without it."""

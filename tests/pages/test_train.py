@@ -158,6 +158,21 @@ def test_an_interrupted_run_says_so_and_goes_on(
     assert store.run(run.id).record.state == "finished"
 
 
+def test_a_large_table_that_is_being_read_elsewhere_says_how_far(
+    open_page: OpenPage, table: Dataset, config: StackConfig
+) -> None:
+    run = store.workspace().create_shard_run("big", "<b>parts</b>", config, {}, None, shards={"files": 9})
+    run.update(state="running", message="The files are being read, 40%. Counting <i>part-3</i>.csv.")
+    app = open_page("train", data=table, config=config, run_id=run.id)
+    assert "are being read, 40%" in seen(app)
+    assert "<i>" not in seen(app)
+    assert "Bring the data set" not in labels(app)
+    assert labels(app) >= {"Pause", "Stop"}
+    run.let_go()
+    assert labels(app.run()) >= {"Resume"}
+    assert "program ended" in seen(app)
+
+
 def test_a_run_in_training_elsewhere_is_live_and_can_be_stopped(
     open_page: OpenPage, table: Dataset, config: StackConfig
 ) -> None:

@@ -17,6 +17,7 @@ import pytest
 
 import sae_core as sae
 from sae_core.errors import ConfigError
+from sae_core.runs.workspace import default_workspace
 from tests.training.test_sharded import rows
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -85,7 +86,10 @@ def test_a_killed_worker_is_survived(folder: Path, tmp_path: Path) -> None:
     assert told["processes"] == 2
     assert told["rows"] == 1200
     model = sae.load_model(out)
+    (record,) = default_workspace().runs()  # the processes that started again went on with the run of the dead
+    assert (record.id, record.state, record.shards["processes"]) == (told["run"], "finished", 2)
     history = model.history
+    assert [row.epoch for row in default_workspace().run(record.id).history()] == history["epoch"].tolist()
     done = history.groupby(["phase", "level"], sort=False)["epoch"].agg(list)
     assert done["pretrain", 1] == list(range(1, 13))  # no epoch is missing, none was counted twice
     assert done["fine_tune", 2] == [1, 2]
@@ -105,13 +109,17 @@ def test_files_are_shared_among_the_processes_that_encode(
         assert done.exit_code == 0
         return done.stdout
 
-    for wrong, words in (([], "--out"), (["--out", tmp_path / "m"], "--layers")):
-        with pytest.raises(ConfigError, match=words):
-            run("train", folder, *wrong)
+    with pytest.raises(ConfigError, match="--layers"):
+        run("train", folder)
     out, codes = tmp_path / "model", tmp_path / "codes"
     settings = ["--set", "softmax_epochs=0", "--set", "fine_tune_epochs=0", "--epochs", 1]
     told = json.loads(run("train", f"{folder}/part-*.parquet", "--layers", "6,3", "--out", out, "--json", *settings))
-    assert (told["rows"], told["processes"]) == (1200, 1)
+    assert (told["rows"], told["processes"], told["state"]) == (1200, 1, "finished")
+    assert not out.with_name("model.work").exists()
+    (record,) = default_workspace().runs()
+    assert record.id == told["run"]
+    arguments = [f"{folder}/part-*.parquet", "--layers", "6,3", "--json", *settings]
+    assert json.loads(run("train", *arguments))["run"] == record.id  # finished: not trained again
     monkeypatch.setenv("WORLD_SIZE", "2")
     for rank, files in (("0", 2), ("1", 1), ("1", 0)):  # the second time they are there
         monkeypatch.setenv("RANK", rank)
