@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -138,7 +139,8 @@ def _run(arguments: list[str], progress: Report) -> None:
             if lines and lines[-1].startswith(_REFUSED):
                 number = int(lines[-1].removeprefix(_REFUSED))
                 raise OSError(number, os.strerror(number))
-            reason = lines[-1][:200] if lines else f"exit code {process.returncode}"
+            errors = [line for line in lines if re.match(r"[\w.]+(Error|Exception): ", line)] or lines
+            reason = errors[-1][:200] if errors else f"exit code {process.returncode}"
             raise ExportError(f"torch cannot export this model ({reason}). Export ONNX or the bundle instead.")
 
 

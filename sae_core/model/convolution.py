@@ -28,13 +28,13 @@ def _picture(x: Tensor, shape: Shape) -> Tensor:
 
 
 def _in_parts(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    if torch.is_grad_enabled() or len(x) <= ROWS_AT_ONCE:
+    if torch.is_grad_enabled() or torch.compiler.is_exporting() or len(x) <= ROWS_AT_ONCE:  # traced for any length
         return function(x)
     return torch.cat([function(x[start : start + ROWS_AT_ONCE]) for start in range(0, len(x), ROWS_AT_ONCE)])
 
 
 def _flat(pictures: Tensor) -> Tensor:
-    return pictures.permute(0, 2, 3, 1).reshape(len(pictures), -1)  # (n, c, h, w) -> (n, h * w * c)
+    return pictures.permute(0, 2, 3, 1).flatten(1)  # (n, c, h, w) -> (n, h * w * c)
 
 
 class ConvolutionalEncoder(nn.Module):

@@ -6,17 +6,20 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from sae_core.config import LayerConfig, StackConfig
 from sae_core.data.dataset import Dataset
 from sae_core.errors import CancelledError, ExportError
 from sae_core.export import program
 from sae_core.export.check import check_rows
 from sae_core.export.modules import Program, program_features, program_rows
 from sae_core.export.program import export_program
-from tests.export.conftest import mixed_table, random_model
+from sae_core.training.trainer import fit
+from tests.export.conftest import mixed_table, picture_set, random_model
 
 ELSEWHERE = """
 import json, sys
@@ -43,6 +46,22 @@ def test_the_module_gives_what_the_model_gives(data: Dataset) -> None:
             np.testing.assert_allclose(found[f"code_{level}"], model.encode(rows, level), atol=1e-5)
         assert program._difference(model, rows, {name: value.numpy() for name, value in found.items()}) < 1e-4
         assert ("probabilities" in found) == model.is_classifier
+
+
+@pytest.mark.parametrize("layer", [{"pooling": 2, "normalisation": "batch"}, {"stride": 2, "tied": True}])
+def test_convolutions_are_traced_for_any_number_of_rows(layer: dict[str, Any]) -> None:
+    import torch
+
+    pictures = picture_set()
+    below = LayerConfig(kind="convolution", channels=2, kernel=3, **layer)
+    model = fit(pictures, StackConfig(layers=[below, 3], epochs=1, softmax_epochs=1, batch_size=16))
+    rows = torch.from_numpy(program_rows(model.preparation, pictures))
+    shapes = {"rows": {0: torch.export.Dim("rows")}}
+    traced = torch.export.export(Program(model), (rows[:3],), dynamic_shapes=shapes, strict=False).module()
+    for n in (1, 7):
+        found = traced(rows[:n])
+        np.testing.assert_allclose(found["code_2"].detach(), model.encode(pictures)[:n], atol=1e-5)
+        np.testing.assert_allclose(found["reconstruction"].detach(), model.reconstruct(pictures)[:n], atol=1e-5)
 
 
 def test_rows_there_and_back(table: Dataset) -> None:
