@@ -48,13 +48,14 @@ def fill(wanted: Mapping[str, Tensor], tensors: Mapping[str, NDArray[Any]]) -> N
     """Copy weights from a file into a model that has exactly these weights."""
     if set(wanted) != set(tensors):
         odd = sorted(set(wanted) ^ set(tensors))[0]
-        raise ModelFileError(f"weights.safetensors and model.json disagree about {odd}. Use the original file.")
+        raise ModelFileError(f"weights.safetensors and model.json disagree about {odd[:100]}. Use the original file.")
     for name, target in wanted.items():
         value = torch.from_numpy(tensors[name])
         if value.shape != target.shape or value.dtype != target.dtype:
-            raise ModelFileError(
-                f"{name} has the shape {tuple(value.shape)}, {tuple(target.shape)} expected. Use the original file."
+            found, expected = (
+                f"{tuple(each.shape)} {str(each.dtype).removeprefix('torch.')}" for each in (value, target)
             )
+            raise ModelFileError(f"{name} is {found}, and {expected} was expected. Use the original file.")
         if not torch.isfinite(value).all():
             raise ModelFileError(f"{name} holds NaN or infinity, so this model cannot be used. Train it again.")
         with torch.no_grad():
