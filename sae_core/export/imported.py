@@ -122,6 +122,10 @@ def _record(run_id: str, model: TrainedStack, origin: Origin | None, name: str, 
         device=origin.device if origin else "",
         results=origin.results.to_json() if origin else {},
         versions=origin.versions if origin else {},
+        engines=origin.engines if origin else {},
+        precision=origin.precision if origin else "float32",
+        threads=origin.threads if origin else 0,
+        split=origin.split if origin else {},
     )
 
 

@@ -16,6 +16,7 @@ ORIGIN = "origin.json"
 
 _Text = Annotated[str, Field(max_length=500)]
 _Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+_Number = Annotated[float, Field(allow_inf_nan=False)]
 _Size = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
@@ -42,7 +43,7 @@ class Origin:
     """A run, without its rows.
 
     Attributes:
-        run_name, created, seconds, device, versions: as in its record.
+        run_name, created, seconds, device, engines, precision, threads, split, versions: as in its record.
         dataset_name, dataset_fingerprint: what it was trained on; a workspace that has the same data set, with the
             same roles and split, shows the imported run with it.
         results: held-out figures.
@@ -56,6 +57,10 @@ class Origin:
     dataset_fingerprint: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     seconds: _Size = 0.0
     device: _Text = ""
+    engines: dict[_Text, _Text] = field(default_factory=dict)
+    precision: _Text = "float32"
+    threads: Annotated[int, Field(ge=0, le=10_000)] = 0
+    split: dict[_Text, bool | int | _Number] = field(default_factory=dict)
     results: Results = field(default_factory=Results)
     versions: dict[_Text, _Text] = field(default_factory=dict)
 
@@ -74,6 +79,10 @@ class Origin:
             dataset_fingerprint=record.dataset_fingerprint,
             seconds=record.seconds,
             device=record.device,
+            engines=record.engines,
+            precision=record.precision,
+            threads=record.threads,
+            split=record.split,
             results=results,
             versions=record.versions,
         )

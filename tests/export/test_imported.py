@@ -53,6 +53,8 @@ def test_there_and_back_in_another_workspace(data: Dataset, workspace: Workspace
     assert (record.name, record.state, record.config) == ("A run", "finished", before.config)
     assert record.dataset_fingerprint == data.fingerprint
     assert record.results == before.results
+    for name in ("split", "threads", "precision", "engines", "device", "versions", "seconds"):
+        assert getattr(record, name) == getattr(before, name), name
     assert record.message == f"Imported from model.zip; trained {before.created[:10]}."
     assert made.run.history() == run.history()
     model, again = run.model(), made.run.model()
@@ -118,6 +120,8 @@ def _set(*path: str, value: Any) -> Callable[[Any], None]:
         _set("results", "reconstruction_error", value=["x"]),
         _set("results", "softmax_accuracy", value={"<script>": 0.5}),
         _set("seconds", value=-1.0),
+        _set("threads", value=10**9),
+        _set("split", value={"seed": "1); import os"}),
         _set("further", value=1),
     ],
 )
