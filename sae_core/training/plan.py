@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import zip_longest
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,7 @@ from sae_core.training.events import Phase, PhaseKind
 
 STEPS_OF_A_WIDE_LEVEL = 640  # gradient steps of the suggested stack: enough to see the curve flatten
 STEPS_OF_A_NARROW_LEVEL = 2000
+MASKED = (0.1, 0.05)  # share of the input that the first and the second level of pictures learn without
 
 
 @dataclass(frozen=True)
@@ -268,6 +270,8 @@ def suggest_config(data: Dataset) -> StackConfig:
 
     Wide levels get GELU (Hendrycks & Gimpel 2016), and dropout while they are fine-tuned: on MNIST it classifies as
     well as relu and gives back far more. Narrow ones get tanh, whose few units cannot die, and a higher learning rate.
+    Wide levels of pictures learn with a little of their input masked (Vincent et al. 2010, section 3): on MNIST and
+    Fashion-MNIST a softmax on each of their codes is right more often, and the deepest code gives back more.
 
     >>> import sae_core as sae
     >>> suggest_config(sae.load_sample("mnist")).units
@@ -279,10 +283,11 @@ def suggest_config(data: Dataset) -> StackConfig:
     widths = dict.fromkeys(max(2, first // divisor) for divisor in (1, 2, 8))
     wide = first >= 256
     batch = min(128, max(8, _power_of_two(n_train / 16)))
+    masked = MASKED if wide and data.image_shape is not None else ()
     steps = STEPS_OF_A_WIDE_LEVEL if wide else STEPS_OF_A_NARROW_LEVEL
     epochs = int(np.clip(round(steps * batch / n_train), 3, 150))
     return StackConfig(
-        layers=tuple(LayerConfig(units=width) for width in widths),
+        layers=tuple(_suggested(width, share) for width, share in zip_longest(widths, masked[: len(widths)])),
         activation="gelu" if wide else "tanh",
         epochs=epochs,
         batch_size=batch,
@@ -293,6 +298,12 @@ def suggest_config(data: Dataset) -> StackConfig:
         fine_tune_dropout=0.3 if wide else 0.0,
         schedule="cosine",
     )
+
+
+def _suggested(units: int, masked: float | None) -> LayerConfig:
+    if masked is None:
+        return LayerConfig(units=units)
+    return LayerConfig(units=units, corruption="masking", corruption_level=masked)
 
 
 def _power_of_two(value: float) -> int:

@@ -14,6 +14,7 @@ from sae_core.data.samples import load_sample, sample_names
 from sae_core.errors import ConfigError
 from sae_core.model.stack import Stack
 from sae_core.training.plan import (
+    MASKED,
     check,
     joint_epochs,
     parameter_counts,
@@ -151,3 +152,12 @@ def test_suggestions_narrow_and_raise_no_warning(name: str) -> None:
 def test_tiny_and_wide_data_get_a_suggestion(shape: tuple[int, int]) -> None:
     data = Dataset("tiny", "arrays", np.random.default_rng(0).normal(size=shape).astype(np.float32))
     assert plan(data, suggest_config(data), shape[1])
+
+
+def test_a_little_of_the_input_is_masked_for_pictures_only() -> None:
+    mnist = load_sample("mnist")
+    suggested = suggest_config(mnist)
+    assert [layer.corruption_level for layer in suggested.layers if layer.corruption == "masking"] == list(MASKED)
+    as_numbers = dataclasses.replace(mnist, kind="arrays", image_shape=None)
+    for other in (as_numbers, load_sample("digits"), load_sample("wine")):
+        assert {layer.corruption for layer in suggest_config(other).layers} == {"none"}
