@@ -47,7 +47,7 @@ def encode(model: str, data: str, output: Path, level: int | None, fine_tuned: b
 
     MODEL is a folder, a bundle (.zip) or the id of a run; DATA what it was trained on: a table, pictures or arrays.
 
-    Tables are read, encoded and written a few thousand rows at a time: their length does not matter.
+    Rows are read, encoded and written a few thousand at a time: their number does not matter.
 
     A folder or a "pattern-*.parquet" of many table files becomes a folder of as many Parquet files: --output names it.
     Where torchrun starts this command, its processes share the files.
@@ -72,7 +72,7 @@ def reconstruct(model: str, data: str, output: Path, level: int | None, **others
     """Write the rows of a file as a level gives them back, in their own columns and units.
 
     A further column, reconstruction_error, says how much was lost: the rows with the largest are candidates for
-    outliers. MODEL and DATA as of encode; tables of any length.
+    outliers. MODEL and DATA as of encode; rows of any number.
     """
     from sae_core.export.stream import reconstruct_file
 
@@ -86,7 +86,7 @@ def reconstruct(model: str, data: str, output: Path, level: int | None, **others
 def classify(model: str, data: str, output: Path, level: int | None, **others: Any) -> None:
     """Write the class of each row of a file, with the probability of every class.
 
-    MODEL and DATA as of encode; tables of any length.
+    MODEL and DATA as of encode; rows of any number.
     """
     from sae_core.export.stream import classify_file
 

@@ -6,6 +6,8 @@ import os
 import shutil
 import sys
 from collections.abc import Callable
+from glob import glob
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from sae_core.training.world import World
 
 _OTHER_ENDINGS = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".npy", ".npz", ".zip")
+_LOOKED_AT = 64  # files of a folder that tell what it holds
 VALIDATION, TEST = 0.02, 0.02  # shares unless they are given: of many rows few are enough to measure on
 
 
@@ -67,6 +70,7 @@ def train_on_shards(
     from sae_core.runs.run import Run
     from sae_core.training.world import joined
 
+    _refuse_others(source)
     if not options["layers"] and options["config_file"] is None:
         raise ConfigError("Give the units of each level for a table of many files, for example --layers 256,64,16.")
     shares = [
@@ -113,6 +117,21 @@ def train_on_shards(
         shutil.rmtree(folder, ignore_errors=True)
     outcome = None if isinstance(begun, Run) else begun.outcome
     _show(run.record, model, outcome.reading_seconds if outcome else None, out, as_json)
+
+
+def _refuse_others(source: str) -> None:
+    """Say what is trained in memory, by one process."""
+    from sae_core.data.samples import sample_names
+
+    path = Path(source)
+    held = path.rglob("*") if path.is_dir() else [path] if path.exists() else map(Path, glob(source, recursive=True))
+    names = [file.name.lower() for file in islice(held, _LOOKED_AT)]
+    if (not path.exists() and source in sample_names()) or any(name.endswith(_OTHER_ENDINGS) for name in names):
+        raise ConfigError(
+            f"{source} is no table: samples, pictures and arrays are trained in memory, by one process and without "
+            "torchrun. Give the file or folder itself. For more rows than memory holds, save them as Parquet files with "
+            "a column for each number."
+        )
 
 
 def _follow_the_first(table: TableShards, config: StackConfig, world: World) -> None:

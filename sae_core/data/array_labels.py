@@ -19,7 +19,7 @@ from sae_core.errors import LabelError, TooLargeError, UnreadableFileError
 SPARSE = {"indices", "indptr", "format", "shape", "data"}  # names in a file of scipy.sparse.save_npz
 
 
-def all_stored(files: Collection) -> tuple[list[Stored], list[str]]:
+def all_stored(files: Collection, *, any_size: bool = False) -> tuple[list[Stored], list[str]]:
     """Every array in the files, and notes on what was left out.
 
     Raises:
@@ -36,7 +36,7 @@ def all_stored(files: Collection) -> tuple[list[Stored], list[str]]:
     broken: list[EntryError] = []
     for entry in files.entries:
         try:
-            array = open_stored(entry)
+            array = open_stored(entry, any_size=any_size)
         except EntryError as error:
             broken.append(error)
             skipped.append(Skipped(entry.name, error.reason, error.kind))

@@ -66,7 +66,7 @@ def read_arrays(
     with open_collection(source, name=name) as files, memory_errors(files.name):
         stored, notes = all_stored(files)
         chosen = named_array(stored, labels) if isinstance(labels, str) else None
-        parts, unused = _parts([each for each in stored if each is not chosen], files.name)
+        parts, unused = parts_of([each for each in stored if each is not chosen], files.name)
         if chosen is not None:
             if len(parts) > 1:
                 raise LabelError(
@@ -75,7 +75,7 @@ def read_arrays(
             next(iter(parts.values())).labels, labels = chosen, None
         layout = layout_of([rows.features for rows in parts.values()], files.name)
         counts = [rows.features.shape[0] for rows in parts.values()]
-        targets = given_labels(labels, sum(counts)) if labels is not None else _part_labels(parts)
+        targets = given_labels(labels, sum(counts)) if labels is not None else part_labels(parts)
         matrix, kept = _read_features(parts, layout, report)
     if not kept.any():
         raise UnreadableFileError(
@@ -142,7 +142,7 @@ def _is_feature_name(name: str) -> bool:
     return bool(_words(name) & FEATURE_WORDS) and not _is_label_name(name)
 
 
-def _parts(stored: Sequence[Stored], name: str) -> tuple[dict[Part, _Rows], list[Stored]]:
+def parts_of(stored: Sequence[Stored], name: str) -> tuple[dict[Part, _Rows], list[Stored]]:
     """Which arrays are rows, which are their labels, and which are neither."""
     candidates = [
         each for each in stored if len(each.shape) >= 2 and each.dtype.kind in "biuf" and not _is_label_name(each.name)
@@ -217,7 +217,7 @@ def _read_features(
     return matrix[:filled], kept
 
 
-def _part_labels(parts: dict[Part, _Rows]) -> NDArray[Any] | None:
+def part_labels(parts: dict[Part, _Rows]) -> NDArray[Any] | None:
     """Labels of all parts, one after the other: None for rows of a part without labels, None at all without any."""
     found = [
         None if rows.labels is None else read_labels(rows.labels, rows.features.shape[0]) for rows in parts.values()

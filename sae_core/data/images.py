@@ -88,9 +88,9 @@ def read_images(
         raise nothing_to_read(files.name, skipped)
     matrix = matrix[: len(kept)]
     folders = labels_from_folders([entry.folders for entry in kept])
-    notes += _picture_notes(flags, decided)
-    notes += _scale_open(matrix, np.array([flag.is_open for flag in flags]))
-    labels, about, note = _labels(folders.labels)
+    notes += picture_notes(flags, decided)
+    notes += scale_open(matrix, np.array([flag.is_open for flag in flags]))
+    labels, about, note = folder_labels(folders.labels)
     return Dataset(
         name=files.name,
         kind="images",
@@ -103,7 +103,7 @@ def read_images(
     )
 
 
-def _labels(
+def folder_labels(
     found: Sequence[str | None],
 ) -> tuple[NDArray[np.object_] | None, dict[str, Sequence[str | None]], tuple[str, ...]]:
     """Labels; or columns that tell the folders, and a note, where these are too many to be classes."""
@@ -140,7 +140,7 @@ def preview_images(
     if not good:
         raise nothing_to_read(files.name, [*skipped, *broken])
     pixels = np.stack([picture.pixels.ravel() for _, picture in good])
-    _scale_open(pixels, np.array([picture.is_open for _, picture in good]))
+    scale_open(pixels, np.array([picture.is_open for _, picture in good]))
     return ImagePreview(
         pixels=pixels,
         image_shape=decided.shape,
@@ -162,15 +162,23 @@ def _matrix(name: str, n: int, options: ImageOptions) -> NDArray[np.float32]:
     return np.empty((n, size), dtype=np.float32)
 
 
-def _scale_open(matrix: NDArray[np.float32], is_open: NDArray[np.bool_]) -> list[str]:
-    """Bring rows of float and 32-bit pictures to 0..1, all by the same rule, in place."""
+def open_span(low: float, high: float) -> tuple[float, float]:
+    """What becomes 0 and 1 of float and 32-bit pictures, from their smallest and largest value."""
+    return min(low, 0.0), usual_top(high) if low >= 0 else high
+
+
+def scale_open(
+    matrix: NDArray[np.float32], is_open: NDArray[np.bool_], span: tuple[float, float] | None = None
+) -> list[str]:
+    """Bring rows of float and 32-bit pictures to 0..1, all by the same rule, in place. span: known from more rows."""
     if not is_open.any():
         return []
     rows = np.flatnonzero(is_open)
-    low = min(float(matrix[row].min()) for row in rows)
-    high = max(float(matrix[row].max()) for row in rows)
-    start = min(low, 0.0)
-    top = usual_top(high) if low >= 0 else high
+    if span is None:
+        low = min(float(matrix[row].min()) for row in rows)
+        high = max(float(matrix[row].max()) for row in rows)
+        span = open_span(low, high)
+    start, top = span
     for row in rows:
         matrix[row] = np.float32(0) if top == start else (matrix[row] - start) / (top - start)
     np.clip(matrix, 0, 1, out=matrix)
@@ -178,7 +186,7 @@ def _scale_open(matrix: NDArray[np.float32], is_open: NDArray[np.bool_]) -> list
     return [f"{len(rows):,} {hold} float or 32-bit values; {start:g} to {top:g} became 0 to 1."]
 
 
-def _picture_notes(flags: Sequence[Picture], options: ImageOptions) -> list[str]:
+def picture_notes(flags: Sequence[Picture], options: ImageOptions) -> list[str]:
     notes = []
     if count := sum(flag.had_more for flag in flags):
         hold = "file holds" if count == 1 else "files hold"

@@ -44,7 +44,7 @@ class ParquetRows:
             )
         self._positions = [at for at, name in enumerate(self.schema.names) if not str(name).startswith(_INDEX)]
         self.names, self.notes = column_names(Layout(FullDialect(), tuple(written), len(written), False, ()))
-        if self.most_rows > MAX_TABLE_ROWS:
+        if self.most_rows > MAX_TABLE_ROWS and not source.any_size:
             raise TooLargeError(
                 f"{source.name} has {self.most_rows:,} rows, more than {MAX_TABLE_ROWS:,}. Bring fewer."
             )
@@ -69,7 +69,7 @@ class ParquetRows:
                         raise ValueError("column names occur more than once")
                     text_of_batch = sum(self._text_bytes(column) for column in batch.columns)
                     text += text_of_batch
-                    if text > MAX_TABLE_BYTES:
+                    if text > MAX_TABLE_BYTES and not self.source.any_size:
                         raise TooLargeError(
                             f"{self.source.name} unpacks to more than {MAX_TABLE_BYTES // MEGABYTE:,} MB of text, the "
                             "most that is read. Bring fewer rows or columns."

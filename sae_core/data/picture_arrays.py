@@ -65,11 +65,14 @@ class Layout:
         return np.clip(values, 0, 1).reshape(len(block), -1)
 
 
-def layout_of(arrays: Sequence[Stored], name: str) -> Layout:
+def layout_of(arrays: Sequence[Stored], name: str, *, any_size: bool = False) -> Layout:
     """Decide what the rows of some arrays of the same form are.
 
     uint8 arrays of three or four axes are pictures; so are others that hold no negative value and have the sides of
     pictures, or colour pictures within -1..1.
+
+    Args:
+        any_size: for those who read the rows in pieces.
 
     Raises:
         UnreadableFileError: the arrays disagree in form, or have no rows.
@@ -85,7 +88,7 @@ def layout_of(arrays: Sequence[Stored], name: str) -> Layout:
     n = sum(each.shape[0] for each in arrays)
     if n == 0 or math.prod(shape) == 0:
         raise UnreadableFileError(f"{name} holds an array without any values. Choose another file.")
-    if n > limits.MAX_TABLE_ROWS:
+    if n > limits.MAX_TABLE_ROWS and not any_size:
         raise TooLargeError(f"{name} has {n:,} rows; the limit is {limits.MAX_TABLE_ROWS:,}. Save fewer rows.")
     layout = _layout(arrays, shape)
     if layout.n_features > limits.MAX_PREPARED_FEATURES:
@@ -93,7 +96,7 @@ def layout_of(arrays: Sequence[Stored], name: str) -> Layout:
             f"Each row of {name} has {layout.n_features:,} numbers; the limit is {limits.MAX_PREPARED_FEATURES:,}. "
             "Save fewer columns, or smaller pictures."
         )
-    if n * layout.n_features * 4 > limits.MAX_PREPARED_BYTES:
+    if n * layout.n_features * 4 > limits.MAX_PREPARED_BYTES and not any_size:
         raise TooLargeError(
             f"{name} needs {n * layout.n_features * 4 // limits.MEGABYTE:,} MB of memory; the limit is "
             f"{limits.MAX_PREPARED_BYTES // limits.MEGABYTE:,} MB. Save fewer rows."

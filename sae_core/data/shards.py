@@ -141,7 +141,7 @@ def open_shards(
     if not (validation >= 0 and test >= 0 and validation + test < 1):
         raise DataError("Validation and test rows together must leave some rows to train on. Choose smaller shares.")
     files = find_files(source)
-    guess = inspect_table(files[0])
+    guess = inspect_table(files[0], any_size=True)
     names = [column.name for column in guess.columns]
     if label is not None and label not in names:
         raise no_such_column(label, names, files[0].name)

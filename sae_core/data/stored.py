@@ -118,8 +118,11 @@ def _native(block: NDArray[Any]) -> NDArray[Any]:
     return block.astype(block.dtype.newbyteorder("="), copy=False)
 
 
-def open_stored(entry: Entry) -> Stored | None:
+def open_stored(entry: Entry, *, any_size: bool = False) -> Stored | None:
     """The array in a file, or None where the file is no array.
+
+    Args:
+        any_size: for those who read its blocks; where the first axis varies fastest they need the whole of it.
 
     Raises:
         EntryError: an array whose header is broken, that holds pickled objects or anything but plain numbers and
@@ -130,7 +133,8 @@ def open_stored(entry: Entry) -> Stored | None:
     stored = _npy(head, entry) if head.startswith(NPY) else idx_header(head, entry)
     if stored is None:
         return None
-    if max(stored.n_values * 4, stored.n_values * stored.dtype.itemsize // 2) > limits.MAX_PREPARED_BYTES:
+    needed = max(stored.n_values * 4, stored.n_values * stored.dtype.itemsize // 2)
+    if needed > limits.MAX_PREPARED_BYTES and (stored.fortran or not any_size):
         shape = " x ".join(f"{side:,}" for side in stored.shape)
         most = limits.MAX_PREPARED_BYTES // 4
         raise EntryError(entry.name, f"announces {shape} values, more than {most:,} (save a part of it)", TooLargeError)

@@ -124,7 +124,7 @@ class TextRows:
             for raw in batches:
                 columns = self._without_blank_rows(raw)
                 total += len(columns[0])
-                if total > MAX_TABLE_ROWS:
+                if total > MAX_TABLE_ROWS and not self.source.any_size:
                     raise TooLargeError(
                         f"{self.source.name} has more than {MAX_TABLE_ROWS:,} rows, the most that are read. "
                         "Bring fewer."

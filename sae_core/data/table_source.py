@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from sae_core.errors import SaeError, TooLargeError, UnreadableFileError
-from sae_core.limits import MAX_TABLE_BYTES, MAX_TABLE_LINE, MEGABYTE
+from sae_core.limits import MAX_ARCHIVE_RATIO, MAX_TABLE_BYTES, MAX_TABLE_LINE, MEGABYTE
 
 TableInput = str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | IO[str]
 Progress = Callable[[float, str], None]
@@ -60,6 +60,7 @@ class TableSource:
         size: bytes as they are stored (compressed, if so).
         is_gzip, is_parquet: by content, whatever the name says.
         seekable: gives a binary file object over the stored bytes, at their start.
+        any_size: it is read in pieces, so that the limits on what memory holds do not matter.
     """
 
     name: str
@@ -67,12 +68,15 @@ class TableSource:
     is_gzip: bool
     is_parquet: bool
     seekable: Callable[[], IO[bytes]]
+    any_size: bool = False
 
     def open(self) -> IO[bytes]:
         """The content from its start, decompressed and bounded."""
         raw = self.seekable()
         stream = gzip.GzipFile(fileobj=raw, mode="rb") if self.is_gzip else raw
-        return cast(IO[bytes], io.BufferedReader(_Bounded(stream, raw, self.name), buffer_size=256 * 1024))
+        # A gzip bomb ends at the ratio, whatever the size.
+        most = max(MAX_TABLE_BYTES, MAX_ARCHIVE_RATIO * self.size) if self.any_size else MAX_TABLE_BYTES
+        return cast(IO[bytes], io.BufferedReader(_Bounded(stream, raw, self.name, most), buffer_size=256 * 1024))
 
     def head(self, size: int) -> bytes:
         """The first `size` bytes of the content, or all of it."""
@@ -80,12 +84,13 @@ class TableSource:
             return stream.read(size)
 
 
-def open_source(source: TableInput, name: str | None = None) -> TableSource:
+def open_source(source: TableInput, name: str | None = None, *, any_size: bool = False) -> TableSource:
     """Recognise what a table comes from.
 
     Args:
         source: a path, bytes, or a file object (binary or text; read from where it stands).
         name: shown to the user; needed only where the source does not bring one.
+        any_size: for those who read it in pieces.
 
     Raises:
         UnreadableFileError: there is no such file, it is empty, or it is another format (told by its first bytes).
@@ -95,7 +100,7 @@ def open_source(source: TableInput, name: str | None = None) -> TableSource:
         name, size, seekable = _from_path(source, name)
     else:
         name, size, seekable = _from_object(source, name)
-    if size > MAX_TABLE_BYTES:
+    if size > MAX_TABLE_BYTES and not any_size:
         raise _too_large(name)
     with seekable() as raw:
         magic = raw.read(512)
@@ -110,8 +115,8 @@ def open_source(source: TableInput, name: str | None = None) -> TableSource:
             raise UnreadableFileError(
                 f"{name} is a Parquet file that was cut off: its end is missing. Copy or export it again."
             )
-        return TableSource(name, size, False, True, seekable)
-    found = TableSource(name, size, magic[:2] == b"\x1f\x8b", False, seekable)
+        return TableSource(name, size, False, True, seekable, any_size)
+    found = TableSource(name, size, magic[:2] == b"\x1f\x8b", False, seekable, any_size)
     head = found.head(512) if found.is_gzip else magic
     if found.is_gzip and head[:2] == b"\x1f\x8b":
         raise UnreadableFileError(f"{name} is compressed twice. Unpack it once, and bring what comes out.")
@@ -235,8 +240,8 @@ class _Window(io.RawIOBase):
 class _Bounded(io.RawIOBase):
     """A (decompressed) stream that ends with our own error when it is broken or does not end."""
 
-    def __init__(self, stream: Any, raw: IO[bytes], name: str) -> None:
-        self._stream, self._raw, self._name, self._total = stream, raw, name, 0
+    def __init__(self, stream: Any, raw: IO[bytes], name: str, most: int) -> None:
+        self._stream, self._raw, self._name, self._most, self._total = stream, raw, name, most, 0
 
     def readable(self) -> bool:
         return True
@@ -251,7 +256,7 @@ class _Bounded(io.RawIOBase):
         except OSError as error:
             raise UnreadableFileError(f"{self._name} cannot be read ({error}). Copy it again.") from None
         self._total += len(content)
-        if self._total > MAX_TABLE_BYTES:
+        if self._total > self._most:
             raise _too_large(self._name)
         buffer[: len(content)] = content
         return len(content)

@@ -34,7 +34,7 @@ class TableStream:
     def __init__(
         self, source: TableInput, columns: Sequence[Column], *, keep: Sequence[str] = (), name: str | None = None
     ) -> None:
-        opened = open_source(source, name)
+        opened = open_source(source, name, any_size=True)
         self.name = opened.name
         self._rows: Rows = open_rows(opened, Dialect(), None)
         for wanted in keep:

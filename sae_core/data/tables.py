@@ -94,7 +94,12 @@ class TableOptions:
 
 
 def inspect_table(
-    source: TableInput, *, name: str | None = None, dialect: Dialect | None = None, progress: Progress | None = None
+    source: TableInput,
+    *,
+    name: str | None = None,
+    dialect: Dialect | None = None,
+    any_size: bool = False,
+    progress: Progress | None = None,
 ) -> TableGuess:
     """Look through a table and tell what it seems to hold, in memory that does not grow with the rows.
 
@@ -102,12 +107,13 @@ def inspect_table(
         source: a path, bytes or an open file: .csv, .tsv, .txt (also .gz) or .parquet, told by content.
         name: shown to the user, where the source does not bring one.
         dialect: how the text is written; what is None in it is guessed.
+        any_size: also a table that `read_table` refuses because of its size.
         progress: called with a fraction 0..1 and what is being done; may raise to stop.
 
     Raises:
         DataError: the file cannot be used; the message says why and what to do.
     """
-    opened = open_source(source, name)
+    opened = open_source(source, name, any_size=any_size)
     return _inspect(opened, dialect or Dialect(), {}, progress)[1]
 
 

@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sae_core.data.dataset import Column, Dataset, Features
+from sae_core.data.dataset import Column, Features
 from sae_core.errors import DataError, UnreadableFileError
 from sae_core.export.codes import CHUNK_ROWS, code_names, codes_format, unique_names, write_frames
 from sae_core.export.files import written
 from sae_core.model.stack import check_level
 from sae_core.model.trained import TrainedStack
+
+if TYPE_CHECKING:
+    from sae_core.data.pictures import ImageOptions
 
 Progress = Callable[[float, str], None]
 _MOST_CELLS, _LEAST_ROWS = 4_000_000, 64  # of a piece: rows of large pictures are few at a time
@@ -148,7 +151,7 @@ def _written(
         if model.preparation.kind == "table"
         else _others(model, source, keep, progress)
     )
-    most = max(_LEAST_ROWS, min(CHUNK_ROWS, _MOST_CELLS // model.preparation.n_inputs))
+    most = _most(model)
     done = 0
 
     def frames() -> Iterator[pd.DataFrame]:
@@ -239,42 +242,27 @@ def _table(model: TrainedStack, source: Path, keep: Sequence[str], progress: Pro
 
 
 def _others(model: TrainedStack, source: Path, keep: Sequence[str], progress: Progress | None) -> _Pieces:
-    data = _read_pictures(model, source, progress) if kind_of(source) == "images" else _read_arrays(source, progress)
+    """Pictures and arrays, of which no more is in memory than a piece (of arrays 8 MB of the file)."""
+    from sae_core.data.row_stream import ArrayStream, PictureStream, RowStream
 
-    def kept() -> pd.DataFrame:
-        known = data.identifiers.copy() if data.identifiers is not None else pd.DataFrame(index=range(len(data)))
-        if data.labels is not None:
-            known[data.label_name] = data.labels
-        missing = [name for name in keep if name not in known]
-        if missing:
-            raise DataError(
-                f"{source.name} has no {missing[0]!r} to keep. Choose from {', '.join(map(repr, known)) or 'none'}."
-            )
-        return known[list(keep)]
-
-    beside = kept()
-
-    def pieces() -> Iterator[tuple[Features, pd.DataFrame]]:
-        for start in range(0, len(data), CHUNK_ROWS):
-            rows = np.arange(start, min(len(data), start + CHUNK_ROWS))
-            yield data.take(rows), beside.iloc[rows].reset_index(drop=True)
-
-    return _Pieces(pieces, lambda: data.notes)
+    stream: RowStream
+    if kind_of(source) == "images":
+        stream = PictureStream(source, _picture_options(model, source.name), keep=keep)
+    else:
+        stream = ArrayStream(source, keep=keep)
+    return _Pieces(lambda: stream.pieces(_most(model), progress), stream.notes)
 
 
-def _read_pictures(model: TrainedStack, source: Path, progress: Progress | None) -> Dataset:
-    from sae_core.data.images import read_images
+def _picture_options(model: TrainedStack, name: str) -> ImageOptions:
     from sae_core.data.pictures import ImageOptions
 
     shape = model.preparation.image_shape
     if shape is None:
-        raise DataError(f"{source.name} holds pictures, but this model was trained on arrays of numbers. Give arrays.")
+        raise DataError(f"{name} holds pictures, but this model was trained on arrays of numbers. Give arrays.")
     height, width, channels = shape
-    options = ImageOptions(height, width, "grey" if channels == 1 else "colour")
-    return read_images(source, options=options, progress=progress)
+    return ImageOptions(height, width, "grey" if channels == 1 else "colour")
 
 
-def _read_arrays(source: Path, progress: Progress | None) -> Dataset:
-    from sae_core.data.arrays import read_arrays
-
-    return read_arrays(source, progress=progress)
+def _most(model: TrainedStack) -> int:
+    """Rows that are worked on at a time."""
+    return max(_LEAST_ROWS, min(CHUNK_ROWS, _MOST_CELLS // model.preparation.n_inputs))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,12 @@ import pandas as pd
 import pytest
 
 import sae_core as sae
-from sae_core.data import table_rows
+from sae_core import limits
+from sae_core.data import fast_rows, parquet_rows, table_rows, table_source
+from sae_core.data.shards import count_shard, open_shards
 from sae_core.data.table_stream import TableStream
-from sae_core.errors import DataError, ShapeError
+from sae_core.errors import DataError, ShapeError, TooLargeError
+from sae_core.export import stream
 from sae_core.export.stream import encode_file, kind_of
 from tests.export.conftest import mixed_table, picture_set, random_model
 
@@ -138,3 +142,113 @@ def test_a_folder_of_pictures_in_the_models_own_size(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="empty folder"):
         kind_of(tmp_path / "empty")
+
+
+def float_pictures(folder: Path) -> Path:
+    """Twelve pictures in two classes: PNG, and TIFF of floats whose range only all of them tell."""
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    for i in range(12):
+        target = folder / ("cat" if i % 2 else "dog")
+        target.mkdir(parents=True, exist_ok=True)
+        if i % 3:
+            Image.fromarray(rng.integers(0, 255, (9, 9, 3), dtype=np.uint8)).save(target / f"{i:02d}.png")
+        else:
+            Image.fromarray((rng.random((9, 9)) * 10 * (i + 1)).astype(np.float32)).save(target / f"{i:02d}.tif")
+    (folder / "dog" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n and no more")
+    return folder
+
+
+def test_pictures_in_pieces_are_the_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from sae_core.data import row_stream
+    from sae_core.data.images import read_images
+    from sae_core.data.pictures import ImageOptions
+
+    folder, options = float_pictures(tmp_path / "set"), ImageOptions(4, 5, "grey")
+    whole = read_images(folder, options=options)
+    stream = row_stream.PictureStream(folder, options, keep=["label", "file"])
+    pieces = list(stream.pieces(5))
+    assert [len(rows) for rows, _ in pieces] == [5, 5, 2]
+    np.testing.assert_array_equal(np.concatenate([rows for rows, _ in pieces]), whole.features)
+    kept = pd.concat([beside for _, beside in pieces])
+    assert whole.labels is not None
+    assert whole.identifiers is not None
+    assert kept["label"].tolist() == whole.labels.tolist()
+    assert kept["file"].tolist() == whole.identifiers["file"].tolist()
+    assert any("broken.png" in note for note in stream.notes())
+    with pytest.raises(DataError, match="no 'colour' to keep"):
+        list(row_stream.PictureStream(folder, options, keep=["colour"]).pieces(5))
+
+
+@pytest.mark.parametrize("save", ["npy", "npz"])
+def test_arrays_are_read_in_bounded_memory(tmp_path: Path, save: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from sae_core.data import stored
+
+    x = np.random.default_rng(0).normal(size=(40_000, 64)).astype(np.float32)  # 10 MB
+    file = tmp_path / f"long.{save}"
+    np.save(file, x) if save == "npy" else np.savez(file, x=x, y=np.arange(40_000) % 3)
+    np.save(tmp_path / "short.npy", x[:500])
+    model = random_model(sae.read_arrays(tmp_path / "short.npy"))
+    monkeypatch.setattr(stored, "BLOCK_BYTES", 2**18)
+    monkeypatch.setattr(stream, "_MOST_CELLS", 2**16)
+    encode_file(model, tmp_path / "short.npy", tmp_path / "codes.csv")  # imports
+    tracemalloc.start()
+    try:
+        made = encode_file(model, file, tmp_path / "codes.csv", keep=["label"] if save == "npz" else [])
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert made.rows == 40_000
+    assert peak < x.nbytes / 3
+    frame = pd.read_csv(tmp_path / "codes.csv")
+    np.testing.assert_allclose(frame.filter(like="code_"), model.encode(x), rtol=1e-4, atol=1e-5)
+    if save == "npz":
+        assert frame["label"].tolist() == (np.arange(40_000) % 3).tolist()
+
+
+def test_a_table_is_encoded_in_bounded_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = np.random.default_rng(0).normal(size=(60_000, 8))
+    pd.DataFrame(rows, columns=[f"x{i}" for i in range(8)]).to_csv(tmp_path / "long.csv", index=False)
+    (tmp_path / "short.csv").write_text("\n".join((tmp_path / "long.csv").read_text().split("\n", 400)[:400]))
+    model = random_model(sae.read_table(tmp_path / "short.csv"))
+    small_pieces(monkeypatch, 1000)
+    monkeypatch.setattr(fast_rows, "_LEAST_BLOCK", 2**15)  # of which pyarrow reads 32 ahead
+    monkeypatch.setattr(fast_rows, "_ROWS_AT_ONCE", 100)
+    encode_file(model, tmp_path / "short.csv", tmp_path / "codes.parquet")
+    tracemalloc.start()
+    try:
+        encode_file(model, tmp_path / "long.csv", tmp_path / "codes.parquet")
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert (tmp_path / "long.csv").stat().st_size > 9e6
+    assert peak < 5e6
+    assert len(pd.read_parquet(tmp_path / "codes.parquet")) == 60_000
+
+
+@pytest.mark.parametrize("ending", ["csv", "csv.gz", "parquet"])
+def test_what_is_read_in_pieces_may_be_of_any_size(
+    tmp_path: Path, ending: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frame = pd.DataFrame(np.random.default_rng(0).normal(size=(3000, 4)), columns=list("abcd"))
+    path = tmp_path / f"rows.{ending}"
+    frame.to_parquet(path) if ending == "parquet" else frame.to_csv(path, index=False)
+    model = random_model(sae.read_table(path))
+    for module in (table_rows, parquet_rows):
+        monkeypatch.setattr(module, "MAX_TABLE_ROWS", 1000)
+    monkeypatch.setattr(table_source, "MAX_TABLE_BYTES", 10_000)
+    with pytest.raises(TooLargeError):
+        sae.read_table(path)
+    assert encode_file(model, path, tmp_path / "codes.parquet").rows == 3000
+    assert count_shard(open_shards(path), 0).rows == 3000  # likewise a file that is trained on
+
+
+def test_arrays_that_are_read_in_pieces_may_be_of_any_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(size=(300, 4)))
+    model = random_model(sae.read_arrays(tmp_path / "x.npy"))
+    monkeypatch.setattr(limits, "MAX_TABLE_ROWS", 100)
+    monkeypatch.setattr(limits, "MAX_PREPARED_BYTES", 1000)
+    with pytest.raises(TooLargeError):
+        sae.read_arrays(tmp_path / "x.npy")
+    assert encode_file(model, tmp_path / "x.npy", tmp_path / "codes.csv").rows == 300
