@@ -129,8 +129,8 @@ def _refuse_others(source: str) -> None:
     if (not path.exists() and source in sample_names()) or any(name.endswith(_OTHER_ENDINGS) for name in names):
         raise ConfigError(
             f"{source} is no table: samples, pictures and arrays are trained in memory, by one process and without "
-            "torchrun. Give the file or folder itself. For more rows than memory holds, save them as Parquet files with "
-            "a column for each number."
+            "torchrun. Give the file or folder itself. For more rows than memory holds, save them as Parquet files "
+            "with a column for each number."
         )
 
 

@@ -114,9 +114,10 @@ def test_files_are_shared_among_the_processes_that_encode(
     np.save(tmp_path / "x.npy", np.eye(9))
     with pytest.raises(ConfigError, match=r"x\*\.npy is no table.*save them as Parquet files"):
         run("train", f"{tmp_path}/x*.npy", "--layers", "3")
-    with monkeypatch.context() as alone, pytest.raises(ConfigError, match="without torchrun"):
-        alone.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(ConfigError, match="without torchrun"):
         run("train", "mnist", "--layers", "3")
+    monkeypatch.delenv("WORLD_SIZE")
     out, codes = tmp_path / "model", tmp_path / "codes"
     settings = ["--set", "softmax_epochs=0", "--set", "fine_tune_epochs=0", "--epochs", 1]
     told = json.loads(run("train", f"{folder}/part-*.parquet", "--layers", "6,3", "--out", out, "--json", *settings))
