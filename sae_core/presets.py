@@ -186,7 +186,7 @@ def _hinton(bounded: bool) -> StackConfig:
         loss=_input_loss(bounded),
         epochs=20,
         batch_size=100,
-        learning_rate=1e-3,
+        learning_rate=3e-3,
         unrolled_epochs=100,
         schedule="cosine",
     )

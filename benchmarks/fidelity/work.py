@@ -24,7 +24,7 @@ Figures = dict[str, float]
 SHARES = (1.0, 0.1, 0.05, 0.01)
 FEW_LABELS_EPOCHS = 3  # times as many epochs where labels are few, as an epoch then has fewer steps
 FEW_LABELS_STEPS = 8  # gradient steps of an epoch, at least
-DEEP_EPOCHS = 32  # of the deep autoencoder; every way of training it takes that many epochs of gradient steps
+DEEP_EPOCHS = 80  # of the deep autoencoder; every way of training it takes that many epochs of gradient steps
 GREEDY_SHARE = 4  # greedy then unrolled: one of so many steps is greedy
 COMPONENTS = 30
 
