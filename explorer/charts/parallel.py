@@ -71,7 +71,9 @@ def parallel(
     for place, axis in enumerate(axes):
         figure.add_shape(type="line", x0=place, x1=place, y0=0, y1=1, line={"color": LINE, "width": 1}, layer="below")
         for height, text in axis.ticks:
-            figure.add_annotation(x=place, y=height, text=escape(text, 14), showarrow=False, xanchor="right", xshift=-5)
+            figure.add_annotation(
+                x=place, y=height, text=escape(text, 14), showarrow=False, xanchor="right", xshift=-4, yshift=8
+            )
     figure.update_annotations(font={"size": 11, "shadow": "auto"})  # a halo: lines pass beneath
     apply_style(figure, height=320, legend=False)
     ticks = {"tickvals": list(range(len(axes))), "ticktext": [_wrapped(axis.title) for axis in axes], "side": "top"}

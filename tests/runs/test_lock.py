@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import signal
 import subprocess
 import sys
 import textwrap
@@ -14,7 +13,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from sae_core.config import StackConfig
@@ -25,7 +23,6 @@ from sae_core.files import dump_json, write_atomically
 from sae_core.jobs import JobState, find_job, resume_run, start_job
 from sae_core.runs import lock
 from sae_core.runs.workspace import Workspace
-from sae_core.training.trainer import fit
 
 ROOT = Path(__file__).parents[2]
 CONFIG = StackConfig(layers=[3, 2], epochs=150, batch_size=16, softmax_epochs=2, fine_tune_epochs=2)
@@ -173,22 +170,6 @@ def test_a_run_of_another_process_is_seen_live_and_left_alone(workspace: Workspa
     assert (run.record.state, run.record.name, run.record.tags) == ("stopped", "renamed meanwhile", ("far",))
     run.delete()
     assert workspace.runs() == []
-
-
-def test_a_killed_trainer_is_interrupted_at_once_and_taken_over(workspace: Workspace, iris: Dataset) -> None:
-    with program(TRAINER, workspace.root, 150) as process:
-        run = workspace.run(line_of(process))
-        until(lambda: len(run.history()) > 3)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-    assert run.record.state == "interrupted"
-    assert "Resume" in run.record.message
-    assert run.holder() is None
-    job = resume_run(run)
-    config = CONFIG.replace(softmax_epochs=20, fine_tune_epochs=10)
-    np.testing.assert_array_equal(job.result().encode(iris), fit(iris, config).encode(iris))
-    assert run.record.state == "finished"
-    run.delete()
 
 
 RESUMER = """
