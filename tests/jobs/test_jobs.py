@@ -392,7 +392,7 @@ PROGRAM = """
 
 
 def test_a_killed_process_loses_nothing_but_the_time_since_its_checkpoint(iris: Dataset, workspace: Workspace) -> None:
-    """Checkpoints follow one another every 50 ms; for a kill in the writing of one see tests/explorer/test_killed.py."""
+    """Checkpoints follow one another every 50 ms. A kill in the writing of one: tests/explorer/test_killed.py."""
     program = [sys.executable, "-c", textwrap.dedent(PROGRAM), str(workspace.root)]
     with subprocess.Popen(program, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]) as process:
         assert process.stdout is not None
