@@ -9,10 +9,13 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, expect
 
 import sae_core as sae
@@ -119,6 +122,107 @@ def test_one_map_in_which_points_travel(case: Case) -> None:
     )
     assert min(points) > 0
     tab.pick("Side by side")
+    case.has_no_failure()
+
+
+def traces(tab: Explorer, chart: str, row: int = 0) -> list[dict[str, Any]]:
+    """Of every trace of a map: name, title of its axis, number of points, and where a row and the first point lie."""
+    script = """([key, row]) => {
+        const plot = document.querySelector(`.st-key-${key} .js-plotly-plot`);
+        const axis = plot._fullLayout.xaxis.title.text;
+        return plot._fullData.map(({name, x, y, customdata}) => {
+            const place = i => x && i >= 0 && i < x.length ? [x[i], y[i]] : null;
+            const rows = [...(customdata || [])];
+            return {name, axis, points: x ? x.length : 0, first: place(0), of_row: place(rows.indexOf(row))};
+        });
+    }"""
+    found: list[dict[str, Any]] = tab.page.evaluate(script, [chart, row])
+    return found
+
+
+def test_maps_of_every_method_and_new_rows_on_them(case: Case, tmp_path: Path) -> None:
+    if case.data.image_shape is None or len(case.data) > 1_000:
+        pytest.skip("the small pictures show the same sooner")
+    tab = case.see("codes")
+    for method, axis in (("t-SNE", "t-SNE 1"), ("Aligned UMAP", "UMAP 1"), ("PCA", "PCA 1")):
+        tab.pick(method)
+        tab.wait_for_background()
+        for level in range(case.model.n_levels + 1):
+            drawn = traces(tab, f"map-{case.model.n_levels}-{level}")
+            assert drawn[0]["axis"].startswith(axis), (method, level)
+            assert sum(trace["points"] for trace in drawn) == len(case.data)
+    # A row of the data itself, brought as a file, lies where it lies already.
+    file = tmp_path / "one.png"
+    pixels = np.asarray(case.data.features[7]).reshape(case.data.image_shape)
+    Image.fromarray(np.rint(pixels * 255).astype(np.uint8).squeeze()).save(file)
+    tab.press("Place rows")
+    tab.upload(file)
+    tab.press("Place these rows")
+    tab.page.keyboard.press("Escape")
+    tab.wait_for_background()
+    for level in range(case.model.n_levels + 1):
+        drawn = traces(tab, f"map-{case.model.n_levels}-{level}", row=7)
+        (placed,) = (trace for trace in drawn if trace["name"] == "placed rows")
+        (own,) = (trace["of_row"] for trace in drawn if trace["of_row"] and trace["name"] != "placed rows")
+        assert placed["points"] == 1
+        assert placed["first"] == pytest.approx(own, abs=1e-3), level
+    tab.press("Place rows")
+    tab.press("Take them off")
+    case.has_no_failure()
+
+
+def test_a_click_on_a_cell_chooses_its_rows(case: Case) -> None:
+    tab = case.see("classification")
+    chart = ".st-key-class-confusion-None .js-plotly-plot"
+    plot = tab.page.locator(chart)
+    plot.scroll_into_view_if_needed()
+    tab.settle()
+    # the fullest cell off the diagonal, or on it where there is no mistake
+    cell = tab.page.evaluate(
+        """chart => {
+            const plot = document.querySelector(chart), {xaxis, yaxis} = plot._fullLayout;
+            const text = plot.data.find(trace => trace.customdata).customdata.map(([i, j, said]) => ({
+                i, j, rows: Number(said.split("<br>")[1].split(" ")[0].replaceAll(",", ""))}));
+            text.sort((a, b) => (a.i === a.j) - (b.i === b.j) || b.rows - a.rows);
+            const best = text.find(each => each.rows > 0), box = plot.getBoundingClientRect();
+            return {
+                ...best, x: box.x + xaxis._offset + xaxis.d2p(best.j), y: box.y + yaxis._offset + yaxis.d2p(best.i)};
+        }""",
+        chart,
+    )
+    tab.page.mouse.click(cell["x"], cell["y"])
+    tab.settle()
+    expect(tab.page.locator(".st-key-selection-bar")).to_contain_text(f"{cell['rows']:,} row")
+    part = case.data.split.test if len(case.data.split.test) else case.data.split.validation
+    said = case.model.predict(case.data.take(part))
+    of_cell = (case.data.y[part] == case.model.classes[cell["i"]]) & (said == case.model.classes[cell["j"]])
+    assert int(of_cell.sum()) == cell["rows"]
+    tab.press("Clear")
+    case.has_no_failure()
+
+
+def test_a_chart_is_saved_with_the_keyboard_alone(case: Case, tmp_path: Path) -> None:
+    if len(case.data) < 1_000:
+        pytest.skip("one is enough")
+    tab = case.see("reconstructions")
+    keyboard = tab.page.keyboard
+    tab.page.locator("[class*=st-key-recon-][class*=-save] button").first.focus()
+    keyboard.press("Enter")
+    expect(tab.page.get_by_role("button", name="Picture as PNG")).to_be_focused()  # the menu takes the keyboard over
+    saved = {}
+    for _ in range(3):
+        with tab.page.expect_download() as started:
+            keyboard.press("Enter")
+        target = tmp_path / started.value.suggested_filename
+        started.value.save_as(target)
+        saved[target.suffix] = target
+        keyboard.press("Tab")
+    with Image.open(saved[".png"]) as picture:
+        assert min(picture.size) > 100
+        assert len(set(picture.convert("L").resize((64, 64)).tobytes())) > 2, "nothing is drawn"
+    assert ElementTree.parse(saved[".svg"]).getroot().tag == "{http://www.w3.org/2000/svg}svg"
+    assert len(pd.read_csv(saved[".csv"])) > 0
+    keyboard.press("Escape")
     case.has_no_failure()
 
 
