@@ -72,4 +72,7 @@ with guarded():
     drawn = parts.draw(at.session, found, settings.method, levels)
     if drawn:
         maps(at.session, at.run_id, found, drawn, settings.method, travel)
-next_step("classification" if at.model.is_classifier else "export", label="Go on")
+if at.model.is_classifier:
+    next_step("classification", label="How well do the classes come apart?")
+else:
+    next_step("export", label="Take the encoder away")

@@ -67,7 +67,9 @@ def lines(
         )
     style.apply_style(figure, y_title=y_title, height=HEIGHT, legend="above" if len(shown) > 1 else False)
     _level_axis(figure, ticks)
-    figure.update_yaxes(tickformat=".0%" if share else None, rangemode="tozero" if from_zero else "normal")
+    figure.update_yaxes(
+        tickformat=".0%" if share else None, rangemode="tozero" if from_zero else "normal", title_standoff=14
+    )
     return figure
 
 
@@ -160,7 +162,7 @@ def units(summaries: Sequence[LevelSummary]) -> go.Figure:
     style.apply_style(figure, y_title="share of the units", height=HEIGHT)
     figure.update_layout(barmode="stack", bargap=0.45)
     _level_axis(figure, ticks)
-    figure.update_yaxes(tickformat=".0%", range=[0, 1.02])
+    figure.update_yaxes(tickformat=".0%", range=[0, 1.02], title_standoff=14)
     return figure
 
 

@@ -13,14 +13,22 @@ from explorer.charts import style
 MAX_PLACED_NAMED = 20  # placed rows whose name stands beside them
 
 
-def add_pictures(figure: go.Figure, points: NDArray[np.floating], sources: Sequence[str], side: float) -> go.Figure:
+def add_pictures(
+    figure: go.Figure,
+    points: NDArray[np.floating],
+    sources: Sequence[str],
+    side: float,
+    stands_out: NDArray[np.bool_] | None = None,
+) -> go.Figure:
     """Small pictures in the place of some points.
 
     Args:
         points: (k, 2) their middles.
         sources: data URIs.
         side: of a picture, in units of the map.
+        stands_out: (k,) which do while the others step back; None: nothing is chosen.
     """
+    clear = np.ones(len(points), dtype=bool) if stands_out is None else stands_out
     images = [
         {
             "source": source,
@@ -34,9 +42,9 @@ def add_pictures(figure: go.Figure, points: NDArray[np.floating], sources: Seque
             "yanchor": "middle",
             "sizing": "contain",
             "layer": "above",
-            "opacity": 0.92,
+            "opacity": 0.92 if bright else 0.25,
         }
-        for (x, y), source in zip(points, sources, strict=True)
+        for (x, y), source, bright in zip(points, sources, clear, strict=True)
     ]
     figure.update_layout(images=images)
     return figure

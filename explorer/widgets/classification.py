@@ -11,6 +11,7 @@ import streamlit as st
 
 from explorer import store
 from explorer.charts import classification as charts
+from explorer.charts.style import shorten
 from explorer.session import Session
 from explorer.widgets.figures import show_chart
 from explorer.widgets.frame import empty_state
@@ -231,7 +232,7 @@ def show_mistakes(session: Session, model: TrainedStack, data: Dataset, found: C
             st.selectbox(
                 words,
                 [-1, *range(len(found.classes))],
-                format_func=lambda code: "Any class" if code < 0 else literal(found.classes[code], 30),
+                format_func=lambda code: "Any class" if code < 0 else shorten(found.classes[code], 30),
                 key=f"class-{key}-{len(found.classes)}",
                 width=180,
                 persist_state="session",

@@ -128,7 +128,8 @@ def _one_map(
         picked = spread_rows(drawn.points, MAX_PICTURES)
         side = 0.95 * APART * float(np.ptp(drawn.points, axis=0).max()) / squares(MAX_PICTURES)
         sources = pictures_of(found.data, drawn.rows[picked])
-        map_layers.add_pictures(figure, drawn.points[picked], sources, side)
+        shown = None if chosen is None or not chosen.any() else chosen[picked]
+        map_layers.add_pictures(figure, drawn.points[picked], sources, side, shown)
     if new is not None:
         placed = result_of(placing.placing(found, method, new), key=f"placing-{drawn.level}")
         if placed is not None and drawn.level in placed:

@@ -12,7 +12,7 @@ import pandas as pd
 import streamlit as st
 
 from explorer import places, store
-from explorer.charts.style import PALETTE
+from explorer.charts.style import PALETTE, shorten
 from explorer.runview import ACTIVE
 from explorer.session import Session
 from explorer.widgets.frame import guarded
@@ -74,12 +74,12 @@ def _filtered(records: Sequence[RunRecord], session: Session) -> list[RunRecord]
             help="Every word must occur in a run's name, data set, levels, state, tags or note.",
         )
         chosen_sets = (
-            st.multiselect("Data sets", sets, key="compare-sets", format_func=literal, placeholder="all")
+            st.multiselect("Data sets", sets, key="compare-sets", format_func=shorten, placeholder="all")
             if len(sets) > 1
             else []
         )
         chosen_tags = (
-            st.multiselect("Tags", tags, key="compare-tags", format_func=literal, placeholder="any") if tags else []
+            st.multiselect("Tags", tags, key="compare-tags", format_func=shorten, placeholder="any") if tags else []
         )
     return [
         record
@@ -271,7 +271,7 @@ def _edit(session: Session, record: RunRecord) -> None:
         key=keys[1],
         accept_new_options=True,
         placeholder="Choose, or type a new one",
-        format_func=lambda tag: literal(tag, 40),
+        format_func=lambda tag: shorten(tag, 40),
         help="Words to filter runs by.",
     )
     st.text_area("Note", record.note, key=keys[2], help="What you want to remember of this run.")

@@ -14,9 +14,9 @@ from explorer.charts import contest as charts
 from explorer.charts.contest import TITLES
 from explorer.charts.numbers import picture_numbers
 from explorer.charts.reconstructions import picture_grid, value_table
+from explorer.charts.style import shorten
 from explorer.widgets.figures import show_chart
 from explorer.widgets.rows import hover_texts, labels_of
-from explorer.widgets.text import literal
 from sae_core.analysis.reconstruction import Reconstructions, column_errors
 from sae_core.analysis.sampling import stratified_rows
 from sae_core.config import StackConfig
@@ -81,7 +81,7 @@ def _columns(data: Dataset, config: StackConfig, runs: Mapping[str, str | None],
         position = st.selectbox(
             "One row in its own units",
             range(len(watched)),
-            format_func=lambda i: f"Row {watched[i]:,} · {literal(labels[i], 30)}",
+            format_func=lambda i: f"Row {watched[i]:,} · {shorten(labels[i], 30)}",
             key=f"contest-row-{data.fingerprint[:12]}",
         )
         row = watched[[position or 0]]

@@ -13,6 +13,7 @@ from explorer import insights, level_insights
 from explorer.charts.decoding import plane_map, walk_panels
 from explorer.charts.numbers import picture_numbers
 from explorer.charts.reconstructions import picture_grid, show_value, signed_number
+from explorer.charts.style import shorten
 from explorer.session import Session
 from explorer.widgets.figures import show_chart
 from explorer.widgets.inside import level_selector
@@ -250,7 +251,7 @@ def _plane(model: TrainedStack, data: Dataset, report: UnitReport) -> None:
     names = list(data.feature_names)
     chosen = st.selectbox(
         "Column", range(min(len(names), MAX_COLUMNS)), key=f"plane-column-{data.fingerprint[:12]}", width=300,
-        format_func=lambda i: literal(names[i], 40), help="Which decoded column colours the plane.",
+        format_func=lambda i: shorten(names[i], 40), help="Which decoded column colours the plane.",
     )  # fmt: skip
     column = int(chosen or 0)
     found = plane(model, report.level, report.codes, PLANE_SIDE)

@@ -12,8 +12,9 @@ from streamlit.elements.lib.grid_container import GridContainer
 
 from explorer import insights
 from explorer.charts import levels as charts
+from explorer.charts.style import shorten
 from explorer.widgets.figures import show_chart
-from explorer.widgets.text import literal, sentence
+from explorer.widgets.text import sentence
 from explorer.widgets.waiting import result_of
 from sae_core.analysis.levels import LevelSummary, input_unit
 from sae_core.analysis.verdict import Outcome, verdict
@@ -109,7 +110,7 @@ def _column_selector(data: Dataset) -> int:
     chosen = st.selectbox(
         "Error of",
         range(-1, len(names)),
-        format_func=lambda i: "All columns together" if i < 0 else literal(names[i], 40),
+        format_func=lambda i: "All columns together" if i < 0 else shorten(names[i], 40),
         key=f"levels-column-{data.fingerprint[:12]}",
         label_visibility="collapsed",
         persist_state="session",

@@ -9,8 +9,7 @@ import streamlit as st
 from explorer import insights
 from explorer.charts import maps as charts
 from explorer.charts.maps import Colouring
-from explorer.charts.style import BLUE, VERMILION
-from explorer.widgets.text import literal
+from explorer.charts.style import BLUE, VERMILION, shorten
 from explorer.widgets.waiting import result_of
 from sae_core.analysis.projections import MapSettings, Method, Metric
 from sae_core.data.dataset import Dataset
@@ -140,7 +139,7 @@ def colour_selector(data: Dataset, model: TrainedStack) -> str:
     if data.image_shape is None:
         options += [f"column {i}" for i in range(min(data.n_features, MAX_COLUMNS))]
     fixed = {
-        "class": f"Class ({literal(data.label_name, 30)})",
+        "class": f"Class ({shorten(data.label_name, 30)})",
         "predicted": "Predicted class",
         "right": "Right or wrong",
         "part": "Part of the split",
@@ -151,7 +150,7 @@ def colour_selector(data: Dataset, model: TrainedStack) -> str:
         kind, _, rest = option.partition(" ")
         if kind == "error":
             return f"Reconstruction error at level {rest}"
-        return fixed[kind] if kind in fixed else f"Column: {literal(data.feature_names[int(rest)], 40)}"
+        return fixed[kind] if kind in fixed else f"Column: {shorten(data.feature_names[int(rest)], 40)}"
 
     chosen = st.selectbox(
         "Colour",

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from explorer.charts import anomalies as anomaly_charts
 from explorer.charts import errors as error_charts
 from explorer.charts.errors import ranges
-from explorer.charts.style import number
+from explorer.charts.style import number, shorten
 from explorer.session import Session
 from explorer.widgets.figures import show_chart
 from explorer.widgets.reconstructions import Chosen, error_table
 from explorer.widgets.rows import show_rows
-from explorer.widgets.text import count, literal
+from explorer.widgets.text import count
 from sae_core.analysis.anomalies import detections, rarest_class
 from sae_core.analysis.reconstruction import RowErrors
 from sae_core.analysis.selection import in_range
@@ -131,7 +131,7 @@ def show_detection(data: Dataset, errors: RowErrors, pool: NDArray[np.bool_]) ->
         range(len(data.classes)),
         [rarest_class(data.class_codes)],
         key=f"recon-anomalies-{data.fingerprint[:12]}",
-        format_func=lambda code: literal(data.classes[code], 30),
+        format_func=lambda code: shorten(data.classes[code], 30),
         persist_state="session",
         help="The rarest class is proposed. A stack trained on all rows has seen the anomalies, too: train it on usual "
         "rows alone for a sharper detector.",

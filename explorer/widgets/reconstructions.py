@@ -14,10 +14,10 @@ from explorer import insights
 from explorer.charts import errors as error_charts
 from explorer.charts.errors import level_name
 from explorer.charts.reconstructions import difference_map, picture_grid, value_table
+from explorer.charts.style import shorten
 from explorer.session import Session
 from explorer.widgets.figures import show_chart
 from explorer.widgets.rows import hover_texts, labels_of
-from explorer.widgets.text import literal
 from explorer.widgets.waiting import result_of
 from sae_core.analysis.reconstruction import (
     Choice,
@@ -132,7 +132,7 @@ def class_selector(data: Dataset, *, key: str) -> NDArray[np.bool_]:
         key=key,
         width=150,
         persist_state="session",
-        format_func=lambda code: "All classes" if code < 0 else literal(data.classes[code], 30),
+        format_func=lambda code: "All classes" if code < 0 else shorten(data.classes[code], 30),
     )
     return np.ones(len(data), dtype=bool) if code < 0 else data.class_codes == code
 
@@ -227,7 +227,7 @@ def _table_rows(session: Session, model: TrainedStack, data: Dataset, shown: Rec
             "One row in its own units",
             range(len(shown.rows)),
             key=f"recon-row-{hash(shown.rows.tobytes())}",
-            format_func=lambda i: f"Row {shown.rows[i]:,} · {literal(labels[i], 30)}",
+            format_func=lambda i: f"Row {shown.rows[i]:,} · {shorten(labels[i], 30)}",
         )
         named = [(f"Level {each}", shown.at(each)) for each in shown.levels]
         frames = [(title, frame) for title, frame in named if isinstance(frame, pd.DataFrame)]

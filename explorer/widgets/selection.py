@@ -13,6 +13,7 @@ from explorer import choosing, store
 from explorer.cache import Cache
 from explorer.charts import style
 from explorer.charts.maps import chosen_rows, outlines
+from explorer.charts.style import shorten
 from explorer.session import Session
 from explorer.widgets.text import count, literal, sentence
 from sae_core.analysis.selection import Combination, Share, as_rows, combined, composition, inverted, parts_of
@@ -204,7 +205,7 @@ def _search(session: Session, data: Dataset) -> None:
             range(len(data.classes)),
             index=None,
             key=f"selection-class-{data.fingerprint[:12]}",
-            format_func=lambda code: literal(data.classes[code], 40),
+            format_func=lambda code: shorten(data.classes[code], 40),
             placeholder="Choose a class",
             on_change=_class_changed,
             args=(session, data),

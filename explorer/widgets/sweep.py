@@ -11,7 +11,7 @@ import streamlit as st
 
 from explorer import places, store
 from explorer.charts.parallel import parallel
-from explorer.charts.style import duration, joined
+from explorer.charts.style import duration, joined, shorten
 from explorer.runview import ACTIVE
 from explorer.session import Session
 from explorer.widgets.design_levels import unit_options
@@ -142,7 +142,7 @@ def chooser(session: Session, plans: Sequence[SweepPlan]) -> SweepPlan:
             "Sweep",
             ids,
             key="sweep-shown",
-            format_func=lambda found: literal(names[str(found)]),
+            format_func=lambda found: shorten(names[str(found)]),
             on_change=lambda: page.update(shown=st.session_state["sweep-shown"]),
         )
     else:

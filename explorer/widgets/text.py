@@ -14,7 +14,9 @@ _REPLACED = re.compile(
 
 
 def literal(text: object, limit: int = 80) -> str:
-    """A name or label of the user's for st.markdown, captions, buttons, metrics and options, escaped.
+    """A name or label of the user's for st.markdown, captions, buttons, metrics and rows of choices, escaped.
+
+    Options of drop-down lists are plain text already: `shorten` is for them.
 
     >>> literal("**bold** [link](x)")
     '\\\\*\\\\*bold\\\\*\\\\* \\\\[link\\\\]\\\\(x\\\\)'

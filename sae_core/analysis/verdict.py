@@ -14,6 +14,7 @@ Outcome = Literal["pays", "does not pay", "hurts", "nothing to say"]
 
 LEAST = 0.005  # accuracies that differ by less than half a point count as equal, however many rows there are
 ERRORS = 2.0  # standard errors beyond which a difference is more than chance
+TELLING = 0.1  # where larger differences may be chance, equal accuracies say nothing
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Step:
     Attributes:
         level: 1 .. L.
         outcome: "pays" where a linear classifier gets clearly more rows right, or as many from a narrower code;
-            "hurts" where it gets clearly fewer right.
+            "hurts" where it gets clearly fewer right; "nothing to say" without labels, or with too few held-out rows.
         sentence: the figures.
     """
 
@@ -62,6 +63,8 @@ def verdict(summaries: Sequence[LevelSummary]) -> Verdict:
     deepest = summaries[-1]
     if math.isnan(deepest.linear_gain):
         return Verdict("nothing to say", deepest.level, _without_labels(deepest), steps)
+    if steps[-1].outcome == "nothing to say":
+        return Verdict("nothing to say", deepest.level, _too_few(deepest), steps)
     useful = max((step.level for step in steps if step.outcome == "pays"), default=0)
     last = steps[-1]
     if last.outcome == "pays":
@@ -81,6 +84,8 @@ def _step(above: LevelSummary, below: LevelSummary) -> Step:
     margin = max(ERRORS * above.linear_gain_error, LEAST)
     if abs(above.linear_gain) > margin:
         outcome: Outcome = "pays" if above.linear_gain > 0 else "hurts"
+    elif margin > TELLING:
+        return Step(above.level, "nothing to say", _too_few(above))
     else:
         outcome = "pays" if above.units < below.units else "does not pay"
     reason = _reason(above, below)
@@ -118,6 +123,15 @@ def _without_labels(deepest: LevelSummary) -> str:
     return (
         "Without labels on training and held-out rows, nothing can be said of how well classes come apart; as a "
         f"compact code, level {deepest.level} has {_values(deepest)}: {kept[0].lower()}{kept[1:]}."
+    )
+
+
+def _too_few(level: LevelSummary) -> str:
+    margin = ERRORS * level.linear_gain_error
+    return (
+        f"Whether level {level.level} pays cannot be told from {level.judged:,} held-out rows: a linear classifier gets "
+        f"{_percent(level.linear_accuracy)} of them right, and differences of up to {_points(margin)} may be chance. "
+        f"{_compact(level)}."
     )
 
 

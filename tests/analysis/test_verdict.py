@@ -40,6 +40,15 @@ def test_an_equally_good_narrower_code_pays() -> None:
     assert "the 784 values of the input" in found.sentence
 
 
+def test_few_rows_tell_nothing_unless_the_difference_is_large() -> None:
+    few: dict[str, Any] = {"linear_gain_error": 0.13, "judged": 14}
+    found = verdict([INPUT, level(1, 64, 0.64, -0.14, **few)])
+    assert found.outcome == found.steps[0].outcome == "nothing to say"
+    assert "14 held-out rows" in found.sentence
+    assert "26.0 points may be chance" in found.sentence
+    assert verdict([INPUT, level(1, 64, 0.2, -0.7, **few)]).outcome == "hurts"
+
+
 def test_a_level_that_is_no_better_and_no_narrower_does_not_pay() -> None:
     found = verdict([INPUT, level(1, 256, 0.93, 0.03), level(2, 256, 0.932, 0.002)])
     assert (found.outcome, found.level) == ("does not pay", 1)
@@ -87,4 +96,4 @@ def test_nothing_to_say_without_labels() -> None:
 def test_of_a_real_stack(iris: Dataset, iris_model: TrainedStack) -> None:
     found = verdict(level_summaries(iris_model, iris))
     assert len(found.steps) == 2
-    assert found.outcome in ("pays", "does not pay", "hurts")
+    assert found.outcome in ("nothing to say", "pays", "does not pay", "hurts")
