@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from explorer import insights
+from explorer.charts.maps import LEGEND_WIDTH
 from explorer.insights import Atlas
 from explorer.session import Session
 from explorer.widgets import codes as parts
@@ -25,7 +26,7 @@ def maps(session: Session, run_id: str, found: Atlas, drawn: list[LevelMap], met
         selection_bar(session, found.data)
     with guarded():
         with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-            left, right = st.container(width=270), st.container(width="stretch")
+            left, right = st.container(width=270), st.container(width=LEGEND_WIDTH)
         with left:
             option = colour_selector(found.data, found.model)
         with right:

@@ -146,7 +146,7 @@ def _controls(names: Sequence[str]) -> dict[str, Any]:
                 "yanchor": "top",
                 "pad": {"t": 6, "b": 20},
                 # Where one is stands above the slider; the labels of single steps would overlap.
-                "currentvalue": {"visible": True, "font": {"size": 14, "color": style.GREY}, "offset": 8},
+                "currentvalue": {"visible": True, "font": {"size": 14, "color": style.NO_LABEL}, "offset": 8},
                 "ticklen": 0,
                 "minorticklen": 0,
                 "bgcolor": "rgba(128, 138, 150, 0.18)",

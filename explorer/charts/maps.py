@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -17,6 +18,7 @@ from sae_core.analysis.projections import LevelMap, Method
 MAX_TRACES = 40  # classes drawn as traces of their own; beyond, colours could not be told apart anyway
 MAX_NAMED = 12  # classes whose name stands on the map
 MAX_LEGEND = 24
+LEGEND_WIDTH = 560  # pixels that a legend has at least
 MAX_GROUPS = 11  # values of a column that get a colour; rarer ones are "other"
 MUTED = 0.13  # opacity of what is not chosen
 
@@ -234,7 +236,10 @@ def legend_figure(colouring: Colouring) -> go.Figure | None:
     for name, colour in entries:
         marker = {"color": colour, "size": 9}
         figure.add_scatter(x=[None], y=[None], mode="markers", marker=marker, name=style.escape(name, 24))
-    style.apply_style(figure, height=48 if len(entries) <= 12 else 72)
+    width = (
+        sum(7 * len(style.shorten(name, 24)) + 46 for name, _ in entries) + 7 * len(style.shorten(colouring.title)) + 20
+    )
+    style.apply_style(figure, height=24 + 24 * math.ceil(width / LEGEND_WIDTH))
     figure.update_layout(
         margin={"l": 0, "r": 0, "t": 0, "b": 0},
         legend={

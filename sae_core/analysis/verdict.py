@@ -129,9 +129,9 @@ def _without_labels(deepest: LevelSummary) -> str:
 def _too_few(level: LevelSummary) -> str:
     margin = ERRORS * level.linear_gain_error
     return (
-        f"Whether level {level.level} pays cannot be told from {level.judged:,} held-out rows: a linear classifier gets "
-        f"{_percent(level.linear_accuracy)} of them right, and differences of up to {_points(margin)} may be chance. "
-        f"{_compact(level)}."
+        f"Whether level {level.level} pays cannot be told from {level.judged:,} held-out rows: a linear classifier "
+        f"gets {_percent(level.linear_accuracy)} of them right, and differences of up to {_points(margin)} may be "
+        f"chance. {_compact(level)}."
     )
 
 
