@@ -26,6 +26,7 @@ from sae_core.analysis.units import (
     UnitReport,
     correlations,
     decoded_units,
+    goes_with,
     in_order,
     most_active_rows,
     read_by,
@@ -41,11 +42,16 @@ MAX_BARS = 15
 MAX_CORRELATED = 64
 TOP_ROWS = 24
 Keep = Literal["all", "alive", "dead", "saturated"]
-View = Literal["weights", "alone", "around the mean"]
+View = Literal["together", "weights", "alone", "around the mean"]
 VIEWS: dict[View, str] = {
+    "together": "What goes with it",
     "weights": "What it reads",
     "alone": "What it draws alone",
     "around the mean": "What it changes",
+}
+AMOUNTS: dict[View, str] = {
+    "together": "column above its mean where the unit is one deviation higher (prepared scale)",
+    "weights": "weight",
 }
 
 
@@ -101,7 +107,7 @@ def show(session: Session, run_id: str, model: TrainedStack, data: Dataset) -> N
 def _view(model: TrainedStack, level: int) -> View:
     """What is shown of each unit; only a dense first level reads the input itself."""
     first = level == 1 and model.level_config(1).kind == "dense"
-    options: list[View] = ["weights", "alone", "around the mean"] if first else ["alone", "around the mean"]
+    options = [view for view in VIEWS if view != "weights" or first]
     chosen = st.segmented_control(
         "Of each unit",
         options,
@@ -110,15 +116,21 @@ def _view(model: TrainedStack, level: int) -> View:
         key=f"units-view-{first}",
         format_func=lambda name: VIEWS[name],
         persist_state="session",
-        help="What it reads: the weights of the first level. What it draws alone: the input decoded with only this "
-        "unit active, less that of a code of zeros. What it changes: the decoded mean code with this unit high, less "
-        "the same with it low. Orange is more, blue is less; each unit has a scale of its own.",
+        help="What goes with it: where inputs are above or below their mean in rows that this unit is high for. "
+        "What it reads: the weights of the first level; they look like noise where they cancel out what other units "
+        "say. What it draws alone: the input decoded with only this unit active, less that of a code of zeros. "
+        "What it changes: the decoded mean code with this unit high, less the same with it low. "
+        "Orange is more, blue is less; each unit has a scale of its own.",
     )
     return chosen or options[0]
 
 
-def profiles_of(model: TrainedStack, report: UnitReport, units: NDArray[np.int64], view: View) -> NDArray[np.float32]:
-    """(k, n_inputs) signed amounts in the prepared scale: weights, or what the decoded input gains and loses."""
+def profiles_of(
+    model: TrainedStack, data: Dataset, report: UnitReport, units: NDArray[np.int64], view: View
+) -> NDArray[np.float32]:
+    """(k, n_inputs) signed amounts in the prepared scale: of inputs, weights, or what the decoded input gains."""
+    if view == "together":
+        return goes_with(model, data, report, units)
     if view == "weights":
         return read_by(model, units)
     against: Against = "nothing" if view == "alone" else "mean"
@@ -134,7 +146,7 @@ def _walls_and_unit(
         left, right = st.container(width=620), st.container(width="stretch")
     with left:
         shown = _page_of(units, PAGE_UNITS if data.image_shape is not None else PAGE_COLUMNS, report.level)
-        profiles = profiles_of(model, report, shown, view)
+        profiles = profiles_of(model, data, report, shown, view)
         key = f"units-wall-{report.level}-{view}"
         if data.image_shape is not None:
             pixels, shape = charts.signed_pictures(profiles, data.image_shape)
@@ -216,12 +228,12 @@ def _one_unit(
         st.metric("Mean", number(float(report.activity.mean[place])), width="content", help="Over rows; no unit.")
         st.metric("Deviation", number(float(report.activity.spread[place])), width="content", help="Over rows.")
         st.metric("Weight norm", number(float(report.weight_norm[place])), width="content")
-    amounts = profiles_of(model, report, np.array([unit]), view)[0]
+    amounts = profiles_of(model, data, report, np.array([unit]), view)[0]
     if data.image_shape is not None:
         _pictures(model, data, report, unit, amounts, view)
     else:
         best = strongest(amounts, MAX_BARS)
-        title = "weight" if view == "weights" else "change of the decoded column (prepared scale)"
+        title = AMOUNTS.get(view, "change of the decoded column (prepared scale)")
         names = [model.preparation.feature_names_out[i] for i in best]
         figure = charts.profile_bars(names, amounts[best].tolist(), x_title=title)
         show_chart(figure, key="units-bars", alt=f"{VIEWS[view]}: unit {unit + 1}, by column")
@@ -241,7 +253,7 @@ def _pictures(
     against: Against = "mean" if view == "around the mean" else "nothing"
     active, at_rest = decoded_units(model, report, np.array([unit]), against)
     decoded = [np.asarray(model.preparation.inverse_transform(x)) for x in (active, at_rest)]
-    titles = ["weights" if view == "weights" else "difference", "unit active"]
+    titles = [{"together": "goes with it", "weights": "weights"}.get(view, "difference"), "unit active"]
     titles.append("all zero" if against == "nothing" else "unit low")
     figure = picture_grid(
         [np.concatenate([signed, *(in_colour(pixels, shape) for pixels in decoded)])], signed_shape, row_titles=[""],

@@ -159,6 +159,28 @@ def read_by(model: TrainedStack, units: Units) -> NDArray[np.float32]:
     return np.ascontiguousarray(model.encoder_weights(1)[0][:, units].T)
 
 
+def goes_with(model: TrainedStack, data: Dataset, report: UnitReport, units: Units) -> NDArray[np.float32]:
+    """How far each input lies above its mean where a unit lies one standard deviation above its own.
+
+    The covariance of inputs and unit over the unit's standard deviation: the activation pattern of a unit (Haufe et al.
+    2014, NeuroImage 87, section 2.1.2). It shows what a unit stands for, also where its weights look like noise,
+    because weights must cancel out whatever else moves the inputs, too.
+
+    Args:
+        data: that the report is of.
+        units: (k,) of `report.units`.
+
+    Returns:
+        (k, n_inputs) in the prepared scale; 0 for a unit that is the same for all rows.
+    """
+    x = model.prepare(data.take(report.rows))  # (m, n_inputs)
+    values = report.codes[:, units].astype(np.float64)
+    spread = values.std(axis=0)
+    scaled = np.divide(values - values.mean(axis=0), spread, out=np.zeros_like(values), where=spread > 0)
+    centred = x - x.mean(axis=0, dtype=np.float64).astype(np.float32)
+    return np.asarray(scaled.T.astype(np.float32) @ centred / np.float32(len(x)))
+
+
 def strongest(profile: NDArray[np.floating], count: int) -> NDArray[np.int64]:
     """Positions of the `count` largest amounts of a profile (d,), whatever their sign, largest first.
 

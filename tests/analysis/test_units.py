@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ import sae_core
 from sae_core.analysis.units import (
     correlations,
     decoded_units,
+    goes_with,
     in_order,
     look_at_units,
     most_active_rows,
@@ -75,6 +78,17 @@ def test_a_unit_alone_is_a_column_of_the_decoder_where_that_is_linear(iris: Data
 
 def test_what_the_first_level_reads(iris_model: TrainedStack) -> None:
     np.testing.assert_array_equal(read_by(iris_model, np.array([3])), iris_model.encoder_weights(1)[0][:, [3]].T)
+
+
+def test_what_goes_with_a_unit_is_its_covariance_with_the_inputs(iris: Dataset, iris_model: TrainedStack) -> None:
+    found = look_at_units(iris_model, iris, 1)
+    x, codes = iris_model.prepare(iris.take(found.rows)), found.codes
+    both = np.cov(np.column_stack([x, codes]).T, bias=True)
+    expected = both[: x.shape[1], x.shape[1] :].T / codes.std(axis=0, dtype=np.float64)[:, None]
+    units = np.array([2, 0])
+    np.testing.assert_allclose(goes_with(iris_model, iris, found, units), expected[units], rtol=1e-4, atol=1e-5)
+    same = dataclasses.replace(found, codes=np.ones_like(codes))
+    assert not goes_with(iris_model, iris, same, units).any()
 
 
 def test_of_a_convolution_the_middle_of_each_channel(convolutional: tuple[TrainedStack, Dataset]) -> None:

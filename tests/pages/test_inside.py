@@ -41,7 +41,8 @@ def test_without_a_run(open_page: OpenPage, table: Dataset) -> None:
 
 
 def test_every_view_of_every_level_of_pictures(page: AppTest) -> None:
-    for number, views in ((1, ["weights", "alone", "around the mean"]), (2, ["alone", "around the mean"])):
+    common = ["together", "alone", "around the mean"]
+    for number, views in ((1, ["weights", *common]), (2, common)):
         level(page, number)
         for view in views:
             control(page.segmented_control, "Of each unit").set_value(view)
@@ -52,7 +53,7 @@ def test_every_view_of_every_level_of_pictures(page: AppTest) -> None:
 
 
 def test_a_clicked_unit_is_looked_at_and_its_rows_can_be_chosen(page: AppTest) -> None:
-    page.session_state["units-wall-1-weights"] = {"selection": {"points": [{"customdata": [3, "unit 3"]}]}}
+    page.session_state["units-wall-1-together"] = {"selection": {"points": [{"customdata": [3, "unit 3"]}]}}
     page.run()
     assert control(page.selectbox, "Unit").value == 3
     press(page, "Choose these rows")
