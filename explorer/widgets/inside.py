@@ -50,7 +50,7 @@ VIEWS: dict[View, str] = {
     "around the mean": "What it changes",
 }
 AMOUNTS: dict[View, str] = {
-    "together": "column above its mean where the unit is one deviation higher (prepared scale)",
+    "together": "shift of the column (prepared scale)",
     "weights": "weight",
 }
 
@@ -109,14 +109,14 @@ def _view(model: TrainedStack, level: int) -> View:
     first = level == 1 and model.level_config(1).kind == "dense"
     options = [view for view in VIEWS if view != "weights" or first]
     chosen = st.segmented_control(
-        "Of each unit",
+        "Of each unit, what",
         options,
         default=options[0],
         required=True,
         key=f"units-view-{first}",
-        format_func=lambda name: VIEWS[name],
+        format_func=lambda name: VIEWS[name].removeprefix("What "),
         persist_state="session",
-        help="What goes with it: where inputs are above or below their mean in rows that this unit is high for. "
+        help="What goes with it: how far inputs lie above or below their mean where the unit is one deviation higher. "
         "What it reads: the weights of the first level; they look like noise where they cancel out what other units "
         "say. What it draws alone: the input decoded with only this unit active, less that of a code of zeros. "
         "What it changes: the decoded mean code with this unit high, less the same with it low. "

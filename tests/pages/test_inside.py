@@ -45,7 +45,7 @@ def test_every_view_of_every_level_of_pictures(page: AppTest) -> None:
     for number, views in ((1, ["weights", *common]), (2, common)):
         level(page, number)
         for view in views:
-            control(page.segmented_control, "Of each unit").set_value(view)
+            control(page.segmented_control, "Of each unit, what").set_value(view)
             settled(page.run())
             assert not page.exception
             assert not page.error
