@@ -33,6 +33,7 @@ from sae_core.model.trained import TrainedStack
 
 PARTS: dict[SplitName, str] = {"test": "Test rows", "validation": "Validation rows", "train": "Training rows"}
 SCORES = {"f1": "F1", "precision": "Precision", "recall": "Recall"}
+MATRIX_WIDTH = 420  # pixels of a confusion matrix
 
 
 def explain_missing(run_id: str, model: TrainedStack, data: Dataset) -> bool:
@@ -136,8 +137,9 @@ def show_confusion(session: Session, model: TrainedStack, found: Classification,
     matrices = [confusion(found, by.level, part) for by in shown]
     top = charts.largest_mistake(*matrices)
     chosen = session.selection.mask(int(found.rows.max()) + 1)[found.rows] if len(session.selection) else None
-    for column, by, matrix in zip(st.columns(2, gap="large"), shown, matrices, strict=False):
-        with column:
+    beside = st.container(horizontal=True, gap="medium")  # below each other on narrow pages
+    for by, matrix in zip(shown, matrices, strict=True):
+        with beside.container(width=MATRIX_WIDTH):
             when = "after fine-tuning" if by.level is None else "before fine-tuning" if found.after else "frozen code"
             title = f"{name_of(model, by)}, {when}" if by.level is not None else "fine-tuned stack"
             marked = None if chosen is None else confusion(found, by.level, part, among=chosen)

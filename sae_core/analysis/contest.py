@@ -129,14 +129,14 @@ def sum_up(results: Sequence[WayResult]) -> str:
     if all(len(result.right) for result in results):
         text += "; " + _best(
             "has the code on which a linear classifier is right most often",
-            "have codes on which a linear classifier is right equally often",
+            "have codes on which a linear classifier is, within chance, right equally often",
             results, lambda r: r.accuracy, lambda a, b: _margin(a.right, b.right), "of the rows",
         )  # fmt: skip
     tuned = [result for result in results if len(result.fine_tuned_right)]
     if len(tuned) > 1:
         text += "; " + _best(
             "is the best start for fine-tuning",
-            "are equally good starts for fine-tuning",
+            "are, within chance, equally good starts for fine-tuning",
             tuned, lambda r: r.fine_tuned_accuracy, lambda a, b: _margin(a.fine_tuned_right, b.fine_tuned_right),
             "of the rows",
         )  # fmt: skip
