@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import glob
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from sae_core.errors import DataError, LabelError, UnreadableFileError
 from sae_core.files import dump_json, dump_tensors, parse_json, parse_tensors
 from sae_core.limits import MAX_CLASSES
 
+MOST_NOTES = 20  # of all files together
 ENDINGS = (".parquet", ".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz")
 
 
@@ -53,15 +54,23 @@ class TableShards:
         """For people: of the folder, or of the only file."""
         return self.files[0].name if len(self.files) == 1 else self.files[0].parent.name
 
-    def frames(self, number: int) -> Iterator[tuple[pd.DataFrame, NDArray[np.float64], pd.Series[Any] | None]]:
+    def frames(
+        self, number: int, notes: list[str] | None = None
+    ) -> Iterator[tuple[pd.DataFrame, NDArray[np.float64], pd.Series[Any] | None]]:
         """The rows of one file in pieces: features, (n,) random numbers in 0..1 that place each row in the split (see
         `is_training`), labels as text.
+
+        Args:
+            notes: gets sentences on rows and cells that were changed or left out.
         """
         rng = np.random.default_rng([self.seed, number, 0])
         keep = [] if self.label is None else [self.label]
-        for frame in TableStream(self.files[number], self.columns, keep=keep).frames():
+        stream = TableStream(self.files[number], self.columns, keep=keep, owner=f"{self.files[0].name} has")
+        for frame in stream.frames():
             labels = None if self.label is None else frame[self.label]
             yield frame[[column.name for column in self.columns]], rng.random(len(frame)), labels
+        if notes is not None:
+            notes += [f"{self.files[number].name}: {note}" for note in stream.notes()]
 
     def is_training(self, draws: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Rows to train on: those beyond the validation and test shares."""
@@ -76,12 +85,14 @@ class ShardStats:
         columns: over training rows.
         rows, training: rows altogether, and those to train on.
         labels: how often each label occurs among the training rows.
+        notes: sentences on what was changed or left out while reading.
     """
 
     columns: list[ColumnStats]
     rows: int = 0
     training: int = 0
     labels: dict[str, int] | None = None
+    notes: list[str] = field(default_factory=list)
 
     def merge(self, other: ShardStats) -> None:
         """Add another file's."""
@@ -91,6 +102,7 @@ class ShardStats:
         self.training += other.training
         if other.labels is not None:
             self.labels = _added(self.labels or {}, other.labels)
+        self.notes = (self.notes + other.notes)[:MOST_NOTES]
 
     def preparation(self, scaling: FittedScaling) -> Preparation:
         """The preparation, as `Preparation.fit` makes it of a data set in memory."""
@@ -109,6 +121,7 @@ class ShardStats:
             "rows": self.rows,
             "training": self.training,
             "labels": self.labels,
+            "notes": self.notes,
         }
         samples = {f"sample.{at}": column.sample for at, column in enumerate(self.columns)}
         priorities = {f"priority.{at}": column.priority for at, column in enumerate(self.columns)}
@@ -120,7 +133,7 @@ class ShardStats:
         told = parse_json(files["stats.json"], "stats.json")
         tensors = parse_tensors(files["samples.safetensors"], "samples.safetensors")
         columns = [ColumnStats.from_json(value, tensors, at) for at, value in enumerate(told["columns"])]
-        return cls(columns, told["rows"], told["training"], told["labels"])
+        return cls(columns, told["rows"], told["training"], told["labels"], told["notes"])
 
 
 def open_shards(
@@ -176,7 +189,7 @@ def count_shard(table: TableShards, number: int) -> ShardStats:
     """One pass over one file: statistics of its training rows."""
     stats = ShardStats(ColumnStats.of(table.columns), labels=None if table.label is None else {})
     rng = np.random.default_rng([table.seed, number, 1])
-    for frame, draws, labels in table.frames(number):
+    for frame, draws, labels in table.frames(number, stats.notes):
         training = table.is_training(draws)
         rows = frame[training]
         for column in stats.columns:

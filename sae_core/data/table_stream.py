@@ -25,6 +25,7 @@ class TableStream:
         columns: with the kinds that they had in training.
         keep: further columns, read as text.
         name: shown to the user, where the source does not bring one.
+        owner: of the columns, for people.
 
     Raises:
         DataError: the file cannot be used, or a column to keep is not in it.
@@ -32,7 +33,13 @@ class TableStream:
     """
 
     def __init__(
-        self, source: TableInput, columns: Sequence[Column], *, keep: Sequence[str] = (), name: str | None = None
+        self,
+        source: TableInput,
+        columns: Sequence[Column],
+        *,
+        keep: Sequence[str] = (),
+        name: str | None = None,
+        owner: str = "the model was trained on",
     ) -> None:
         opened = open_source(source, name, any_size=True)
         self.name = opened.name
@@ -44,8 +51,8 @@ class TableStream:
         if missing:
             listed = ", ".join(map(repr, missing[:5])) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
             raise ShapeError(
-                f"{self.name} lacks the column{'s' if len(missing) > 1 else ''} {listed} that the model was trained "
-                "on. Give a table with these columns."
+                f"{self.name} lacks the column{'s' if len(missing) > 1 else ''} {listed} that {owner}. Give a table with "
+                "these columns."
             )
         self._columns = [_guess(column.name, column.kind, "feature") for column in columns]
         known = {column.name for column in columns}

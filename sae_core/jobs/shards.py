@@ -34,19 +34,22 @@ class ShardJob(Job):
 
     Attributes:
         work: folder for prepared rows and checkpoints.
-        notes: sentences on what is done otherwise than it was asked for.
         outcome: what came out, once it is finished.
     """
 
     def __init__(self, run: Run, table: TableShards, config: StackConfig, world: World) -> None:
         super().__init__(None, config, run=run, name=run.record.name)
         self.work = Path(run.shard_plan()["work"])
-        self.notes: tuple[str, ...] = ()
         self.outcome: ShardedResult | None = None
         self._folder = run
         self._table, self._world = table, world
         self._training: ShardTraining | None = None
         self._last_told = 0.0
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences on what is done otherwise than it was asked for, and on cells that were left out."""
+        return self._training.notes if self._training is not None else ()
 
     @property
     def works_in_its_run(self) -> bool:
@@ -55,7 +58,7 @@ class ShardJob(Job):
 
     def _events(self) -> Generator[Event]:
         training = ShardTraining(self._table, self.config, self.work, self._world, wish=self._wish)
-        self._training, self.notes = training, training.notes
+        self._training = training
         training.read(self._tell_reading)
         run, trainer = self._folder, training.trainer
         self.data = training.sample()

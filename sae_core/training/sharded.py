@@ -108,6 +108,7 @@ class ShardTraining:
         """
         begun = time.perf_counter()
         stats = _counted(self.table, self.work, self.world, lambda fraction, text: report(fraction / 2, text))
+        self.notes = (*self.notes, *stats.notes)
         self._trainer = ShardTrainer(
             self.table,
             self.config,

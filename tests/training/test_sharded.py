@@ -296,8 +296,17 @@ def test_what_cannot_be_is_said(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="Choose smaller shares"):
         open_shards(folder, validation=0.6, test=0.5)
     rows(10).drop(columns="x1").to_parquet(folder / "part-9.parquet", index=False)
-    with pytest.raises(SaeError, match=r"part-9\.parquet lacks the column 'x1'"):
+    with pytest.raises(SaeError, match=r"part-9\.parquet lacks the column 'x1' that part-0\.parquet has"):
         train_shards(open_shards(folder), CONFIG, tmp_path / "other")
+
+
+def test_cells_of_another_kind_are_counted_and_named(folder: Path, tmp_path: Path) -> None:
+    frame = pd.read_parquet(folder / "part-3.parquet").assign(x1="word", further=1.0)
+    frame[frame.columns[::-1]].to_parquet(folder / "part-3.parquet", index=False)
+    training = ShardTraining(open_shards(folder), CONFIG, tmp_path / "work", World(0, 1, torch.device("cpu")))
+    training.read()
+    (note,) = training.notes
+    assert note.startswith("part-3.parquet: Column 'x1': 193 cells are not of its kind")
 
 
 def test_divergence_is_one_sentence(folder: Path, tmp_path: Path) -> None:
