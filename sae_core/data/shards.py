@@ -133,7 +133,7 @@ class ShardStats:
         told = parse_json(files["stats.json"], "stats.json")
         tensors = parse_tensors(files["samples.safetensors"], "samples.safetensors")
         columns = [ColumnStats.from_json(value, tensors, at) for at, value in enumerate(told["columns"])]
-        return cls(columns, told["rows"], told["training"], told["labels"], told["notes"])
+        return cls(columns, told["rows"], told["training"], told["labels"], told.get("notes", []))
 
 
 def open_shards(

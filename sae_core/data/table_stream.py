@@ -51,8 +51,8 @@ class TableStream:
         if missing:
             listed = ", ".join(map(repr, missing[:5])) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
             raise ShapeError(
-                f"{self.name} lacks the column{'s' if len(missing) > 1 else ''} {listed} that {owner}. Give a table with "
-                "these columns."
+                f"{self.name} lacks the column{'s' if len(missing) > 1 else ''} {listed} that {owner}. "
+                "Give a table with these columns."
             )
         self._columns = [_guess(column.name, column.kind, "feature") for column in columns]
         known = {column.name for column in columns}
