@@ -64,6 +64,14 @@ def upload(session: Session) -> None:
         session.notices.append(str(error))
 
 
+def _corrupted(config: StackConfig) -> str:
+    """Which levels learn to give back what was hidden from them: it is set elsewhere, and changes much."""
+    levels = [str(level) for level, layer in enumerate(config.layers, start=1) if layer.corruption != "none"]
+    if not levels:
+        return ""
+    return f"level{'s' if len(levels) > 1 else ''} {' and '.join(levels)} denoising (see single levels)"
+
+
 def drawing(session: Session, data: Dataset) -> None:
     config = session.config
     preparation = store.preparation(data, config.scaling)
@@ -80,6 +88,7 @@ def drawing(session: Session, data: Dataset) -> None:
                 f"deepest code {number(ratio)} times narrower than the input" if ratio > 1 else "",
                 count(len(phases), "phase"),
                 count(steps, "gradient step"),
+                _corrupted(config),
             ]
         )
     )

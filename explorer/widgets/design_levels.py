@@ -93,10 +93,8 @@ def level_sliders(session: Session, n_inputs: int) -> None:
         if not pictures or (level > 1 and config.layers[level - 2].kind == "dense"):
             _size(session, level, n_inputs)  # nothing can be convolved above a dense level
             continue
-        left, right = st.columns([2, 3], gap="medium")
-        with left:
+        with st.container(gap=None):
             _kind(session, level)
-        with right, st.container(gap=None):
             _size(session, level, n_inputs)
             if layer.code_shape:
                 pooled = f", largest of {layer.pooling} × {layer.pooling}" if layer.pooling > 1 else ""
