@@ -32,6 +32,7 @@ ELSEWHERE = "00000000-1-1"
         (".x.npy.part", False),
         (f".{DEAD}", False),
     ],
+    ids=["own", "dead", "reused", "elsewhere", "dead-with-ending", "not-hidden", "no-mark", "mark-alone"],
 )
 def test_whose_it_is(name: str, abandoned: bool, tmp_path: Path) -> None:
     (tmp_path / name).touch()
