@@ -18,11 +18,6 @@ for _name in [name for name in os.environ if name.startswith("STREAMLIT_")]:
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The browser's tests, of which one runs at a time, come first: the other worker does the rest meanwhile."""
-    items.sort(key=lambda item: not any(item.iter_markers("browser")))
-
-
 @pytest.fixture(autouse=True)
 def workspace_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty workspace, named by SAE_WORKSPACE for this test alone."""

@@ -26,7 +26,7 @@ from tests.e2e import files
 from tests.e2e.driver import Explorer, new_context
 from tests.server.running import Server
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser-insight")]
 
 MAKE: dict[str, Callable[[Path], Dataset]] = {
     "mnist": lambda _: sae.load_sample("mnist"),
