@@ -198,11 +198,7 @@ class Run:
 
     def shard_plan(self) -> dict[str, Any]:
         """Of a run on a table of many files: "plan", see `sae_core.training.sharded.plan_of`, and "work", a folder."""
-        try:
-            found = parse_json((self.folder / "shards.json").read_bytes(), "shards.json")
-            return found if isinstance(found, dict) else {}
-        except (OSError, ModelFileError):
-            return {}
+        return self._values("shards.json")
 
     def write_shard_plan(self, plan: dict[str, Any], work: Path) -> None:
         """Keep what a training on many files depends on, so that it can go on."""
@@ -210,11 +206,15 @@ class Run:
 
     def live(self) -> dict[str, Any]:
         """Where a training in another process stands: see `write_live`; {} where nothing is known."""
+        return self._values("live.json")
+
+    def _values(self, name: str) -> dict[str, Any]:
+        """What a file of the run says; {} where it is missing or damaged."""
         try:
-            found = parse_json((self.folder / "live.json").read_bytes(), "live.json")
-            return found if isinstance(found, dict) else {}
+            found = parse_json((self.folder / name).read_bytes(), name)
         except (OSError, ModelFileError):
             return {}
+        return found if isinstance(found, dict) else {}
 
     def write_live(self, values: dict[str, Any]) -> None:
         """Tell other processes where the training stands. A courtesy: what goes wrong with it is nobody's loss."""
