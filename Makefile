@@ -21,7 +21,7 @@ run: install ## Open the explorer in the browser (http://localhost:8501)
 
 .PHONY: test
 test: check chromium ## Check everything and run all tests
-	@$(PYTHON) -m pytest -n 2 -q
+	@$(PYTHON) -m pytest -n 3 -q
 
 .PHONY: check
 check: install-dev ## Lint, formatting, types and the direction of imports

@@ -18,6 +18,22 @@ for _name in [name for name in os.environ if name.startswith("STREAMLIT_")]:
 ROOT = Path(__file__).resolve().parent.parent
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Browser tests first: they take longest, and wait for the browser while other tests use the cores."""
+    items.sort(key=lambda item: item.get_closest_marker("browser") is None)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """Whole files go to one worker, so that what a file trains or compiles for all of its tests is made once.
+
+    pytest-xdist's own `--dist=loadfile` would begin with the files that have most tests, not with the longest.
+    """
+    from xdist.scheduler import LoadFileScheduling
+
+    config.option.loadscopereorder = False
+    return LoadFileScheduling(config, log)
+
+
 @pytest.fixture(autouse=True)
 def workspace_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty workspace, named by SAE_WORKSPACE for this test alone."""

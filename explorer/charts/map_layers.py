@@ -16,19 +16,18 @@ MAX_PLACED_NAMED = 20  # placed rows whose name stands beside them
 def add_pictures(
     figure: go.Figure,
     points: NDArray[np.floating],
+    rows: NDArray[np.int64],
     sources: Sequence[str],
     side: float,
-    stands_out: NDArray[np.bool_] | None = None,
 ) -> go.Figure:
     """Small pictures in the place of some points.
 
     Args:
         points: (k, 2) their middles.
+        rows: (k,) row numbers, kept as the pictures' names.
         sources: data URIs.
         side: of a picture, in units of the map.
-        stands_out: (k,) which do while the others step back; None: nothing is chosen.
     """
-    clear = np.ones(len(points), dtype=bool) if stands_out is None else stands_out
     images = [
         {
             "source": source,
@@ -42,9 +41,10 @@ def add_pictures(
             "yanchor": "middle",
             "sizing": "contain",
             "layer": "above",
-            "opacity": 0.92 if bright else 0.25,
+            "opacity": 0.92,
+            "name": str(row),
         }
-        for (x, y), source, bright in zip(points, sources, clear, strict=True)
+        for (x, y), row, source in zip(points, rows.tolist(), sources, strict=True)
     ]
     figure.update_layout(images=images)
     return figure

@@ -1,11 +1,11 @@
-"""Maps of levels: points in the plane, coloured alike on all of them, with the chosen rows standing out."""
+"""Maps of levels: points in the plane, coloured alike on all of them."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,7 @@ MAX_NAMED = 12  # classes whose name stands on the map
 MAX_LEGEND = 24
 LEGEND_WIDTH = 560  # pixels that a legend has at least
 MAX_GROUPS = 11  # values of a column that get a colour; rarer ones are "other"
+OPACITY = 0.75  # of points
 MUTED = 0.13  # opacity of what is not chosen
 
 NAMES: dict[Method, str] = {"pca": "PCA", "umap": "UMAP", "aligned": "UMAP", "tsne": "t-SNE"}
@@ -36,7 +37,8 @@ CHIP: dict[str, Any] = {
 MAP_CONFIG: dict[str, Any] = {
     **style.MAP_CONFIG,
     "scrollZoom": False,
-    "modeBarButtonsToRemove": ["autoScale2d", "zoomIn2d", "zoomOut2d"],
+    # "Save" below a map makes its picture, with what is chosen
+    "modeBarButtonsToRemove": ["autoScale2d", "zoomIn2d", "zoomOut2d", "toImage"],
 }
 
 
@@ -108,32 +110,17 @@ def map_figure(
     colouring: Colouring,
     *,
     title: str,
-    chosen: NDArray[np.bool_] | None = None,
-    outline: Sequence[tuple[NDArray[np.float64], NDArray[np.float64]]] = (),
     height: int = 380,
 ) -> go.Figure:
-    """One map. Every point carries its row number as customdata.
-
-    Args:
-        chosen: (m,) rows that stand out while the others step back; None: nothing is chosen.
-        outline: (x, y) corners of the shapes that the choice was drawn with on this map.
-    """
+    """One map. Every point carries its row number as customdata, so that the browser can tell the chosen ones."""
     figure = go.Figure()
-    everything = np.ones(len(drawn.rows), dtype=bool)
-    if chosen is None or not chosen.any():
-        _add_points(figure, drawn, colouring, everything, "plain")
-    else:
-        _add_points(figure, drawn, colouring, ~chosen, "muted")
-        _add_points(figure, drawn, colouring, chosen, "chosen")
+    _add_points(figure, drawn, colouring)
     _add_names(figure, drawn, colouring)
-    for x, y in outline:
-        path = "M" + "L".join(f"{a:.4g},{b:.4g}" for a, b in zip(x, y, strict=True)) + "Z"
-        figure.add_shape(type="path", path=path, line={"color": style.LINE, "width": 1.5, "dash": "dot"})
     style.apply_style(figure, title=style.escape(title), height=height, legend=False, revision=f"map {drawn.method}")
     name = NAMES[drawn.method]
     share = f", {drawn.share:.0%} of the variance" if drawn.share == drawn.share else ""
     hidden = {"showticklabels": False, "showgrid": False, "title_font": {"size": 11}, "title_standoff": 2}
-    (left, right), (bottom, top) = (_range(drawn.points[:, i]) for i in (0, 1))  # fixed: choosing rows moves nothing
+    (left, right), (bottom, top) = (_range(drawn.points[:, i]) for i in (0, 1))
     x_title = f"{name} 1{share}" if share else f"{name} 1, no unit"
     figure.update_xaxes(title_text=x_title, range=[left, right], **hidden)
     figure.update_yaxes(title_text=f"{name} 2", range=[bottom, top], scaleanchor="x", scaleratio=1, **hidden)
@@ -144,21 +131,14 @@ def map_figure(
     return figure
 
 
-def _add_points(
-    figure: go.Figure,
-    drawn: LevelMap,
-    colouring: Colouring,
-    shown: NDArray[np.bool_],
-    look: Literal["plain", "muted", "chosen"],
-) -> None:
-    size = _point_size(len(drawn.rows)) + (2 if look == "chosen" else 0)
-    opacity = {"plain": 0.75, "muted": MUTED, "chosen": 1.0}[look]
+def _add_points(figure: go.Figure, drawn: LevelMap, colouring: Colouring) -> None:
+    size = _point_size(len(drawn.rows))
     for name, colours, members in _traces(drawn, colouring):
-        positions = np.flatnonzero(members & shown)
+        positions = np.flatnonzero(members)
         if not len(positions):
             continue
         rows = drawn.rows[positions]
-        marker: dict[str, Any] = {"size": size, "opacity": opacity}
+        marker: dict[str, Any] = {"size": size, "opacity": OPACITY}
         hover = "row %{customdata:,}"
         customdata: Any = rows.astype(np.int32)
         if isinstance(colours, str):
@@ -181,9 +161,9 @@ def _add_points(
             marker=marker,
             name=style.escape(name) if name else "",
             hovertemplate=hover + ("<extra>%{fullData.name}</extra>" if name else "<extra></extra>"),
-            # plotly's own fading of what a lasso left out would stay behind when the rows are recoloured
-            selected={"marker": {"opacity": opacity}},
-            unselected={"marker": {"opacity": opacity}},
+            # plotly's own fading of what a lasso left out would stay behind when the selection is cleared
+            selected={"marker": {"opacity": OPACITY}},
+            unselected={"marker": {"opacity": OPACITY}},
         )
 
 
@@ -301,15 +281,3 @@ def chosen_rows(event: Any) -> tuple[int, ...]:
         if isinstance(value, int | float):
             rows.add(int(value))
     return tuple(sorted(rows))
-
-
-def outlines(event: Any) -> tuple[tuple[NDArray[np.float64], NDArray[np.float64]], ...]:
-    """Corners of the lassos and boxes of a selection event."""
-    selection = (event or {}).get("selection") or {}
-    shapes = []
-    for lasso in selection.get("lasso") or []:
-        shapes.append((np.asarray(lasso["x"], dtype=np.float64), np.asarray(lasso["y"], dtype=np.float64)))
-    for box in selection.get("box") or []:
-        (x0, x1), (y0, y1) = box["x"][:2], box["y"][:2]
-        shapes.append((np.array([x0, x1, x1, x0], dtype=np.float64), np.array([y0, y0, y1, y1], dtype=np.float64)))
-    return tuple(shapes)

@@ -29,10 +29,11 @@ LINE = "rgba(128, 138, 150, 0.55)"
 CHOSEN = GREEN  # the rows that were picked out, in charts that are not maps
 
 # A chart's own buttons appear when one points at it: here only the camera.
-CHART_CONFIG: dict[str, Any] = {"displaylogo": False, "responsive": True, "modeBarButtons": [["toImage"]]}
+# None of them may send a chart to plotly's servers.
+_CONFIG: dict[str, Any] = {"displaylogo": False, "responsive": True, "showSendToCloud": False}
+CHART_CONFIG: dict[str, Any] = {**_CONFIG, "modeBarButtons": [["toImage"]]}
 MAP_CONFIG: dict[str, Any] = {
-    "displaylogo": False,
-    "responsive": True,
+    **_CONFIG,
     "scrollZoom": True,
     "modeBarButtonsToRemove": ["autoScale2d"],
 }

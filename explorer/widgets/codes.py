@@ -15,11 +15,10 @@ from explorer.placing import NewRows
 from explorer.session import Session
 from explorer.tasks import Task, TaskState
 from explorer.widgets import place
-from explorer.widgets.figures import show_chart, show_legend
+from explorer.widgets.figures import show_chart, show_legend, show_map
 from explorer.widgets.hover_picture import hover_pictures, pictures_of
 from explorer.widgets.map_settings import METHODS
 from explorer.widgets.rows import show_rows
-from explorer.widgets.selection import shapes_of
 from explorer.widgets.text import count, sentence
 from explorer.widgets.waiting import AT_ONCE, POLL_SECONDS, result_of
 from sae_core.analysis.placing import APART, spread_rows, squares
@@ -120,30 +119,26 @@ def _one_map(
     session: Session, found: Atlas, method: Method, drawn: LevelMap, colouring: Colouring, key: str, new: NewRows | None
 ) -> None:
     title = map_title(found, drawn, method)
-    chosen = session.selection.mask(int(drawn.rows.max()) + 1)[drawn.rows] if session.selection.rows else None
-    space = f"{drawn.method} {found.settings} {found.fine_tuned} {len(found.rows)}"
-    outline = shapes_of(session, key, space)
-    figure = charts.map_figure(drawn, colouring, title=title, chosen=chosen, outline=outline, height=MAP_HEIGHT)
+    figure = charts.map_figure(drawn, colouring, title=title, height=MAP_HEIGHT)
     if st.session_state.get("codes-pictures") and found.data.image_shape is not None:
         picked = spread_rows(drawn.points, MAX_PICTURES)
         side = 0.95 * APART * float(np.ptp(drawn.points, axis=0).max()) / squares(MAX_PICTURES)
         sources = pictures_of(found.data, drawn.rows[picked])
-        shown = None if chosen is None or not chosen.any() else chosen[picked]
-        map_layers.add_pictures(figure, drawn.points[picked], sources, side, shown)
+        map_layers.add_pictures(figure, drawn.points[picked], drawn.rows[picked], sources, side)
     if new is not None:
         placed = result_of(placing.placing(found, method, new), key=f"placing-{drawn.level}")
         if placed is not None and drawn.level in placed:
             map_layers.add_placed(figure, placed[drawn.level], new.texts)
     alt = f"Map of {len(drawn.rows):,} rows: {title}"
-    show_chart(
+    show_map(
+        session,
         figure,
+        drawn.rows,
         key=key,
         alt=alt,
         name=f"map of {'the input' if drawn.level == 0 else f'level {drawn.level}'}",
         numbers=lambda: map_table(found.data, drawn),
-        selecting=session,
-        config=charts.MAP_CONFIG,
-        space=space,
+        space=f"{drawn.method} {found.settings} {found.fine_tuned} {len(found.rows)}",
     )
     if drawn.note:
         st.caption(sentence(drawn.note))

@@ -19,13 +19,12 @@ from explorer.session import Session
 from explorer.tasks import Task, TaskState
 from explorer.widgets.contest_rows import show_rows_given_back
 from explorer.widgets.experiments import choose, units_of
-from explorer.widgets.figures import show_chart, show_legend, show_live_chart
+from explorer.widgets.figures import show_chart, show_legend, show_live_chart, show_map
 from explorer.widgets.hover_picture import hover_pictures
 from explorer.widgets.text import count, literal, sentence
 from explorer.widgets.waiting import AT_ONCE, POLL_SECONDS
 from sae_core.analysis.contest import PCA, WayResult, sum_up
 from sae_core.analysis.projections import LevelMap, Method
-from sae_core.analysis.selection import as_rows
 from sae_core.config import StackConfig
 from sae_core.data.dataset import Dataset
 from sae_core.errors import SaeError
@@ -300,18 +299,14 @@ def _maps(session: Session, data: Dataset, experiment: Experiment, finished: Seq
         shown = umaps.get(way) or planes.get(way)
         if shown is not None:
             with grid.cell():
-                _one_map(session, data, TITLES[way], shown, colouring, f"contest-map-{way}")
+                _one_map(session, TITLES[way], shown, colouring, f"contest-map-{way}")
     hover_pictures(data, "contest-map-", key="contest-hover")
 
 
-def _one_map(session: Session, data: Dataset, title: str, drawn: LevelMap, colouring: maps.Colouring, key: str) -> None:
-    rows = as_rows(session.selection.array, len(data))
-    chosen = np.isin(drawn.rows, rows) if len(rows) else None
-    figure = maps.map_figure(drawn, colouring, title=title, chosen=chosen, height=MAP_HEIGHT)
-    show_chart(
-        figure, key=key, config=maps.MAP_CONFIG, alt=f"Map of the deepest code: {title}", name=f"map, {title}",
-        selecting=session,
-    )  # fmt: skip
+def _one_map(session: Session, title: str, drawn: LevelMap, colouring: maps.Colouring, key: str) -> None:
+    figure = maps.map_figure(drawn, colouring, title=title, height=MAP_HEIGHT)
+    alt = f"Map of the deepest code: {title}"
+    show_map(session, figure, drawn.rows, key=key, alt=alt, name=f"map, {title}")
 
 
 def _groups(data: Dataset) -> Any:

@@ -8,15 +8,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
+from numpy.typing import NDArray
 
 from explorer.charts import style
-from explorer.charts.maps import chosen_rows
+from explorer.charts.maps import MAP_CONFIG, chosen_rows
 from explorer.charts.numbers import figure_numbers
 from explorer.session import Session
 from explorer.widgets.live_chart import live_chart
+from explorer.widgets.map_chart import map_chart
 from explorer.widgets.picture import picture_buttons
 from explorer.widgets.selection import RowsOf, selectable_chart
 from sae_core.export.cells import escape_frame
@@ -35,14 +38,13 @@ def show_chart(
     rows_of: RowsOf = chosen_rows,
     modes: tuple[Any, ...] = ("points", "box", "lasso"),
     config: dict[str, Any] | None = None,
-    space: str = "",
 ) -> None:
     """A chart, and below it a small menu that saves its picture and its numbers.
 
     Args:
         name: of the saved files; by default the key.
         numbers: the table to save; by default what the figure shows.
-        selecting: the session, where rows can be chosen in the chart; rows_of, modes, space: see `selectable_chart`.
+        selecting: the session, where rows can be chosen in the chart; rows_of, modes: see `selectable_chart`.
         config: of plotly.
     """
     file = name or key
@@ -51,10 +53,25 @@ def show_chart(
         if selecting is None:
             st.plotly_chart(figure, key=key, config=drawn, alt=alt)
         else:
-            selectable_chart(
-                selecting, figure, key=key, alt=alt, rows_of=rows_of, modes=modes, config=drawn, space=space
-            )
+            selectable_chart(selecting, figure, key=key, alt=alt, rows_of=rows_of, modes=modes, config=drawn)
         save_menu(numbers or (lambda: figure_numbers(figure)), key=key, name=file, chart=key)
+
+
+def show_map(
+    session: Session,
+    figure: go.Figure,
+    rows: NDArray[np.int64],
+    *,
+    key: str,
+    alt: str,
+    name: str = "",
+    numbers: Numbers | None = None,
+    space: str = "",
+) -> None:
+    """A map on which rows are chosen, with its menu; arguments as of `map_chart` and `show_chart`."""
+    with st.container(gap="xxsmall"):
+        map_chart(session, figure, rows, key=key, alt=alt, config=MAP_CONFIG, space=space)
+        save_menu(numbers or (lambda: figure_numbers(figure)), key=key, name=name or key, chart=key)
 
 
 def show_live_chart(figure: go.Figure, *, key: str, alt: str, name: str = "", numbers: Numbers | None = None) -> None:

@@ -26,7 +26,13 @@ CSS = """
 def _component() -> Any:
     from streamlit.components.v2 import component
 
-    return component("explorer_live_chart", html=HTML, css=CSS, js=script("live_chart"), isolate_styles=False)
+    return component(
+        "explorer_live_chart",
+        html=HTML,
+        css=CSS,
+        js=script("plotly_library", "chart_theme", "live_chart"),
+        isolate_styles=False,
+    )
 
 
 def live_chart(figure: go.Figure, *, key: str, alt: str) -> None:

@@ -7,8 +7,9 @@ function chartOf(key) {
 
 // The chart as it stands, on the page's background: transparent, light text would vanish elsewhere.
 function figureOf(chart, background) {
-  const { updatemenus, ...layout } = chart.layout; // buttons mean nothing in a picture
-  return { data: chart.data, layout: { ...layout, paper_bgcolor: background } };
+  const { data, layout } = chart.withChosen?.() ?? chart;
+  const { updatemenus, ...rest } = layout; // buttons mean nothing in a picture
+  return { data, layout: { ...rest, paper_bgcolor: background } };
 }
 
 async function download(address, name) {
@@ -38,7 +39,11 @@ export default function ({ data, parentElement }) {
     const format = button.dataset.format;
     button.onclick = async () => {
       const chart = chartOf(data.chart);
-      if (!chart || button.getAttribute("aria-busy") === "true") return;
+      if (button.getAttribute("aria-busy") === "true") return;
+      if (!chart) {
+        said.textContent = "The chart is being drawn. Try again in a moment.";
+        return;
+      }
       button.setAttribute("aria-busy", "true");
       said.textContent = "";
       try {

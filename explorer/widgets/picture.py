@@ -38,7 +38,9 @@ def _component() -> Any:
     from streamlit.components.v2 import component
 
     # Not in a shadow root: the popover that holds the focus would not find the buttons there.
-    return component("explorer_picture", html=HTML, css=CSS, js=script("picture"), isolate_styles=False)
+    return component(
+        "explorer_picture", html=HTML, css=CSS, js=script("plotly_library", "picture"), isolate_styles=False
+    )
 
 
 def picture_buttons(chart: str, name: str, *, key: str) -> None:

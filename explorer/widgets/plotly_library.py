@@ -20,6 +20,6 @@ def library_address() -> str:
     return f"component/{library.name}/plotly.min.js"
 
 
-def script(name: str) -> str:
-    """The JavaScript of a part of this folder, with the function `plotly(address)` that loads the library."""
-    return "\n".join((HERE / file).read_text(encoding="utf-8") for file in ("plotly_library.js", f"{name}.js"))
+def script(*names: str) -> str:
+    """JavaScript files of this folder as one; "plotly_library" has the function `plotly(address)` that loads it."""
+    return "\n".join((HERE / f"{name}.js").read_text(encoding="utf-8") for name in names)

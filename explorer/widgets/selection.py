@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from explorer import choosing, store
 from explorer.cache import Cache
 from explorer.charts import style
-from explorer.charts.maps import chosen_rows, outlines
+from explorer.charts.maps import chosen_rows
 from explorer.charts.style import shorten
 from explorer.session import Session
 from explorer.widgets.text import count, literal, sentence
@@ -21,6 +21,7 @@ from sae_core.data.dataset import Dataset
 from sae_core.errors import SaeError
 from sae_core.runs.selections import FILE, MAX_NAME, delete_selection, save_selection, saved_selections
 
+Outline = Sequence[tuple[NDArray[np.float64], NDArray[np.float64]]]  # (x, y) of the corners of each shape
 RowsOf = Callable[[Any], Iterable[int]]  # a selection event -> row numbers; () when it chooses none
 Mode = Literal["points", "box", "lasso"]
 HOW: dict[Combination, str] = {"replace": "Replace", "add": "Add", "keep": "Keep common", "remove": "Remove"}
@@ -88,49 +89,82 @@ def selectable_chart(
     rows_of: RowsOf = chosen_rows,
     modes: Iterable[Mode] = ("points", "box", "lasso"),
     config: dict[str, Any] | None = None,
-    space: str = "",
 ) -> None:
-    """A chart in which rows can be chosen, for all pages.
+    """A chart in which rows can be chosen, for all pages; for maps see `map_chart`.
 
     Args:
         key: of the chart; also the selection's source.
         rows_of: row numbers that an event chooses; by default those in the points' customdata.
         modes: what may choose.
-        space: what the chart's coordinates are, for `shapes_of`.
     """
-    _charts(session)[key] = (rows_of, space)
+    _charts(session)[key] = rows_of
     st.plotly_chart(
         figure, key=key, on_select="rerun", selection_mode=tuple(modes), config=config or style.CHART_CONFIG, alt=alt
     )
-    if _take(session, key, rows_of, space):  # in a fragment that the bar is not part of
-        st.rerun()
+    _take(session, key, rows_of)
+    tell(session)
 
 
 def harvest(session: Session) -> None:
-    """Make the newest lasso, box or click in any chart the session's selection."""
+    """Make the newest box or click in any chart the session's selection."""
     charts = _charts(session)
     for key in [key for key in charts if key not in st.session_state]:
         del charts[key]  # of a page that was left
-    for key, (rows_of, space) in charts.items():
-        _take(session, key, rows_of, space)
+    for key, rows_of in charts.items():
+        _take(session, key, rows_of)
+    session.page("selection")["news"] = False  # the bar tells it
 
 
-def shapes_of(session: Session, key: str, space: str) -> tuple[tuple[NDArray[np.float64], NDArray[np.float64]], ...]:
-    """Corners of the lassos and boxes that the selection was drawn with in this chart, in these coordinates.
+def tell(session: Session) -> None:
+    """Run the whole page again where a chart in a fragment chose rows and the bar, outside of it, does not know yet."""
+    if session.page("selection").pop("news", False):
+        st.rerun()
 
-    A chart whose figure changes loses them: it has to draw them itself. () where the selection was made elsewhere.
+
+def how_chosen(session: Session) -> Combination:
+    """What happens to the selection when rows are chosen in a chart."""
+    how: Combination = session.page("selection").get("how", "replace")
+    return how
+
+
+def choose_in_chart(
+    session: Session,
+    rows: Iterable[int],
+    *,
+    key: str,
+    how: Combination | None = None,
+    outline: Outline = (),
+    space: str = "",
+) -> None:
+    """Take rows that were chosen in a chart.
+
+    Args:
+        how: by default as the bar says.
+        outline: corners of the lassos and boxes, for `outline_of`.
+        space: what the chart's coordinates are.
     """
     kept = session.page("selection")
-    drawn: tuple[tuple[NDArray[np.float64], NDArray[np.float64]], ...] = kept.get("outline", ())
-    return drawn if kept.get("outline of") == (key, space) and session.selection.source == key else ()
+    kept["outline"], kept["outline of"], kept["news"] = outline, (key, space), True
+    new = np.array(list(rows), dtype=np.int64)
+    session.select(combined(session.selection.array, new, how or how_chosen(session)), source=key)
 
 
-def _charts(session: Session) -> dict[str, tuple[RowsOf, str]]:
-    return cast("dict[str, tuple[RowsOf, str]]", session.page("selection").setdefault("charts", {}))
+def outline_of(session: Session, key: str, space: str) -> Outline:
+    """Corners of the lassos and boxes that the selection was drawn with in this chart, in these coordinates.
+
+    () where the selection was made elsewhere.
+    """
+    kept = session.page("selection")
+    outline: Outline = kept.get("outline", ())
+    return outline if kept.get("outline of") == (key, space) and session.selection.source == key else ()
 
 
-def _take(session: Session, key: str, rows_of: RowsOf, space: str) -> bool:
-    """Whether a chart's event was news, and is the selection now.
+def _charts(session: Session) -> dict[str, RowsOf]:
+    return cast("dict[str, RowsOf]", session.page("selection").setdefault("charts", {}))
+
+
+def _take(session: Session, key: str, rows_of: RowsOf) -> None:
+    """Choose what a chart's event says, if it is news.
 
     A chart's event comes back empty whenever its figure changes, and stays as it was on every other rerun: only an
     event that is neither empty nor the one already taken is news.
@@ -141,14 +175,9 @@ def _take(session: Session, key: str, rows_of: RowsOf, space: str) -> bool:
     rows = tuple(rows_of(event)) if event else ()
     if not rows:
         taken.pop(key, None)
-        return False
-    if taken.get(key) == rows:
-        return False
-    taken[key] = rows
-    kept["outline"], kept["outline of"] = outlines(event), (key, space)
-    how: Combination = kept.get("how", "replace")
-    session.select(combined(session.selection.array, np.array(rows, dtype=np.int64), how), source=key)
-    return True
+    elif taken.get(key) != rows:
+        taken[key] = rows
+        choose_in_chart(session, rows, key=key)
 
 
 def summary(data: Dataset, rows: NDArray[np.int64]) -> str:
@@ -234,15 +263,14 @@ def _search_changed(session: Session, data: Dataset) -> None:
         return
     kept["search result"] = f"{count(len(rows), 'row')} found."
     if len(rows):
-        session.select(combined(session.selection.array, rows, kept.get("how", "replace")), source="search")
+        session.select(combined(session.selection.array, rows, how_chosen(session)), source="search")
 
 
 def _class_changed(session: Session, data: Dataset) -> None:
     code = st.session_state.get(f"selection-class-{data.fingerprint[:12]}")
     if code is not None:
-        how: Combination = session.page("selection").get("how", "replace")
         rows = np.flatnonzero(data.class_codes == code)
-        session.select(combined(session.selection.array, rows, how), source="class")
+        session.select(combined(session.selection.array, rows, how_chosen(session)), source="class")
 
 
 def _composition(data: Dataset, rows: NDArray[np.int64]) -> None:

@@ -53,7 +53,8 @@ def test_pictures_and_placed_rows_lie_on_top_of_a_map() -> None:
     drawn = maps()[0]
     figure = map_figure(drawn, by_group("k", ["a"], np.zeros(40, dtype=np.int64)), title="t")
     before = figure.layout.xaxis.range
-    add_pictures(figure, drawn.points[:2], ["data:a", "data:b"], 0.5)
+    add_pictures(figure, drawn.points[:2], np.array([7, 9]), ["data:a", "data:b"], 0.5)
+    assert [image.name for image in figure.layout.images] == ["7", "9"]
     assert [image.source for image in figure.layout.images] == ["data:a", "data:b"]
     assert figure.layout.images[1].x == pytest.approx(float(drawn.points[1, 0]))
     add_placed(figure, np.array([[100.0, 0.0]]), ["row 1"])

@@ -17,7 +17,6 @@ from explorer.charts.maps import (
     chosen_rows,
     legend_figure,
     map_figure,
-    outlines,
 )
 from sae_core.analysis.projections import LevelMap
 
@@ -65,31 +64,9 @@ def test_rows_without_a_label_are_grey() -> None:
     assert names == ["no label", "a"]
 
 
-def test_chosen_rows_stand_out_and_every_row_stays() -> None:
-    chosen = np.zeros(30, dtype=bool)
-    chosen[[3, 8]] = True
-    figure = map_figure(drawn(), by_class(), title="", chosen=chosen)
-    assert rows_of(figure) == list(range(100, 130))
-    bright = [trace for trace in figure.data if trace.marker.opacity == 1.0]
-    assert sorted(int(row) for trace in bright for row in trace.customdata) == [103, 108]
-    assert all(trace.marker.opacity < 0.2 for trace in figure.data if trace not in bright)
-
-
-def test_choosing_rows_moves_nothing() -> None:
-    chosen = np.arange(30) < 4
-    plain, with_choice = (map_figure(drawn(), by_class(), title="", chosen=each) for each in (None, chosen))
-    assert plain.layout.xaxis.range == with_choice.layout.xaxis.range
-    assert plain.layout.uirevision == with_choice.layout.uirevision
-
-
 def test_plotlys_own_fading_is_off() -> None:
     for trace in map_figure(drawn(), by_class(), title="").data:
         assert trace.unselected.marker.opacity == trace.marker.opacity
-
-
-def test_a_choice_that_is_not_on_this_map_fades_nothing() -> None:
-    figure = map_figure(drawn(), by_class(), title="", chosen=np.zeros(30, dtype=bool))
-    assert all(trace.marker.opacity > 0.5 for trace in figure.data)
 
 
 def test_pca_says_how_much_it_shows() -> None:
@@ -172,14 +149,3 @@ def test_events_of_every_form() -> None:
     assert chosen_rows(event(None, "text", [])) == ()
     for nothing in (None, {}, {"selection": {}}, {"selection": {"points": []}}):
         assert chosen_rows(nothing) == ()
-        assert outlines(nothing) == ()
-
-
-def test_outlines_of_lassos_and_boxes() -> None:
-    event = {"selection": {"lasso": [{"x": [0, 1, 1], "y": [0, 0, 1]}], "box": [{"x": [2, 3], "y": [4, 5]}]}}
-    lasso, box = outlines(event)
-    assert lasso[0].tolist() == [0, 1, 1]
-    assert box[0].tolist() == [2, 3, 3, 2]
-    assert box[1].tolist() == [4, 4, 5, 5]
-    figure = map_figure(drawn(), by_class(), title="", outline=[lasso])
-    assert figure.layout.shapes[0].path == "M0,0L1,0L1,1Z"

@@ -26,7 +26,7 @@ from tests.e2e import files
 from tests.e2e.driver import Explorer, new_context
 from tests.server.running import Server
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser-insight")]
+pytestmark = pytest.mark.browser
 
 MAKE: dict[str, Callable[[Path], Dataset]] = {
     "mnist": lambda _: sae.load_sample("mnist"),
@@ -106,6 +106,49 @@ def test_one_selection_on_every_page(case: Case, tmp_path: Path) -> None:
     bar_says(tab, f"{len(case.data) - 12:,} rows")
     tab.press("Clear")
     bar_says(tab, "No rows chosen")
+    case.has_no_failure()
+
+
+def on_maps(tab: Explorer) -> list[int]:
+    """How many rows stand out on each map, by what is drawn there."""
+    script = """() => [...document.querySelectorAll('.map-chart')].map(map => {
+        const sheet = map.querySelector('.chosen-points');
+        const pixels = sheet.getContext('2d').getImageData(0, 0, sheet.width, sheet.height).data;
+        const drawn = pixels.some(value => value > 0);
+        const back = map.querySelector('.gl-container').style.opacity !== '';
+        const rows = Number(sheet.dataset.chosen);
+        return drawn === (rows > 0) && back === (rows > 0) ? rows : -1;
+    })"""
+    found: list[int] = tab.page.evaluate(script)
+    return found
+
+
+def test_rows_lassoed_on_one_map_stand_out_on_all(case: Case) -> None:
+    tab = case.see("codes")
+    tab.pick("PCA")
+    tab.wait_for_background()
+    n_maps = case.model.n_levels + 1
+    first = tab.page.locator(".map-chart").first
+    tab.lasso(first, 0.5)
+    said = tab.page.locator(".st-key-selection-bar").get_by_text(re.compile(r"^[\d,]+ rows?( ·|$)")).inner_text()
+    chosen = int(said.split()[0].replace(",", ""))
+    assert 0 < chosen <= len(case.data)
+    assert on_maps(tab) == [chosen] * n_maps
+    place = tab.page.evaluate(
+        """() => {
+            const map = document.querySelector('.map-chart'), {xaxis, yaxis} = map._fullLayout;
+            const trace = map._fullData.find(({x}) => x.length), box = map.getBoundingClientRect();
+            return [box.x + xaxis._offset + xaxis.d2p(trace.x[0]), box.y + yaxis._offset + yaxis.d2p(trace.y[0])];
+        }"""
+    )
+    tab.page.mouse.move(*place)
+    tab.page.mouse.click(*place)
+    tab.settle()
+    bar_says(tab, "1 row")
+    assert on_maps(tab) == [1] * n_maps
+    tab.press("Clear")
+    bar_says(tab, "No rows chosen")
+    assert on_maps(tab) == [0] * n_maps
     case.has_no_failure()
 
 
@@ -207,10 +250,10 @@ def test_a_chart_is_saved_with_the_keyboard_alone(case: Case, tmp_path: Path) ->
     tab = case.see("reconstructions")
     keyboard = tab.page.keyboard
     tab.page.locator("[class*=st-key-recon-][class*=-save] button").first.focus()
-    keyboard.press("Enter")
-    expect(tab.page.get_by_role("button", name="Picture as PNG")).to_be_focused()  # the menu takes the keyboard over
+    keyboard.press("Enter")  # the menu takes the keyboard over
     saved = {}
-    for _ in range(3):
+    for name in ("Picture as PNG", "Picture as SVG", "Numbers as CSV"):
+        expect(tab.page.get_by_role("button", name=name)).to_be_focused()
         with tab.page.expect_download() as started:
             keyboard.press("Enter")
         target = tmp_path / started.value.suggested_filename

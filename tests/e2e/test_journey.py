@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, expect
 from tests.e2e import files
 from tests.e2e.driver import PAGES, Explorer, new_context
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 
 TRAINING = 240_000  # ms; how long a whole training may take on a busy machine
 
@@ -136,7 +136,7 @@ def lasso_codes(explorer: Explorer) -> None:
     """Points that are caught in one map are listed beside it, and stay when another page was visited."""
     explorer.go("Codes")
     explorer.wait_for_background()
-    explorer.lasso(explorer.page.locator("[data-testid=stPlotlyChart]:has(.nsewdrag)").first)
+    explorer.lasso(explorer.page.locator(".map-chart").first)
     selected = explorer.page.get_by_test_id("stMain").get_by_text(re.compile(r"^[\d,]+ rows?( ·|:|$)"))
     expect(selected.first).to_be_visible()
     before = selected.first.inner_text()

@@ -11,6 +11,7 @@ DRAWING = {  # what puts a chart on the page -> where it may be called
     "plotly_chart": {"figures.py", "selection.py"},
     "selectable_chart": {"figures.py"},
     "live_chart": {"figures.py"},
+    "map_chart": {"figures.py"},
 }
 OTHER_CHARTS = {"altair_chart", "vega_lite_chart", "line_chart", "bar_chart", "area_chart", "scatter_chart", "pyplot"}
 

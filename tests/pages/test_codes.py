@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -10,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from explorer import insights
 from explorer.session import KEY
+from explorer.widgets.map_chart import take
 from sae_core.analysis.projections import MapSettings
 from sae_core.config import StackConfig
 from sae_core.data.dataset import Dataset
@@ -26,11 +29,16 @@ def page(open_page: OpenPage, trained: Train, table: Dataset) -> AppTest:
 
 
 def lasso(app: AppTest, level: int, rows: list[int]) -> AppTest:
-    """What the browser sends when points are lassoed on a map of a stack of two levels."""
-    points = [{"customdata": row, "point_index": i, "x": 0.0, "y": 0.0} for i, row in enumerate(rows)]
-    shape = [{"x": [0, 1, 1], "y": [0, 0, 1]}] if rows else []
-    app.session_state[f"map-2-{level}"] = {"selection": {"points": points, "lasso": shape, "box": []}}
+    """As if points were lassoed on a map of a stack of two levels."""
+    choice = {"rows": rows, "how": "replace", "outline": [[[0, 1, 1], [0, 0, 1]]]}
+    take(app.session_state[KEY], {"choice": choice}, key=f"map-2-{level}", space=f"umap {MapSettings()} False 120")
     return app.run()
+
+
+def maps_of(app: AppTest) -> list[dict[str, Any]]:
+    """What the browser is given for every map."""
+    given = [json.loads(part.proto.json) for part in app.get("bidi_component") if part.proto.json]
+    return [each for each in given if "outline" in each]
 
 
 def chosen(app: AppTest) -> tuple[int, ...]:
@@ -103,10 +111,41 @@ def test_lassoed_rows_are_listed_and_kept(page: AppTest) -> None:
     assert page.dataframe[0].value["species (label)"].tolist() == ["setosa", "versicolor", "virginica"]
 
 
-def test_an_empty_event_changes_nothing(page: AppTest) -> None:
+@pytest.mark.parametrize("state", [None, {}, {"choice": None}, {"choice": 3}, "choice"])
+def test_an_empty_event_changes_nothing(page: AppTest, state: object) -> None:
     lasso(page, 1, [3, 4])
-    lasso(page, 1, [])
-    assert chosen(page) == (3, 4)
+    take(page.session_state[KEY], state, key="map-2-1")
+    assert chosen(page.run()) == (3, 4)
+
+
+def test_what_no_browser_would_send_chooses_nothing_else(page: AppTest) -> None:
+    choice = {"rows": [5, -1, "6", None, 7.5], "how": "by force", "outline": []}
+    take(page.session_state[KEY], {"choice": choice}, key="map-2-1")
+    assert chosen(page.run()) == (5,)
+    assert not page.exception
+
+
+def test_rows_are_added_and_removed_with_a_key_held(page: AppTest) -> None:
+    lasso(page, 1, [3, 4])
+    for how, rows in (("add", [9]), ("remove", [3])):
+        take(page.session_state[KEY], {"choice": {"rows": rows, "how": how, "outline": []}}, key="map-2-2")
+    assert chosen(page.run()) == (4, 9)
+
+
+def test_choosing_rows_leaves_the_figures_as_they_are(page: AppTest) -> None:
+    before = maps_of(page)
+    lasso(page, 1, [3, 4])
+    after = maps_of(page)
+    assert [each["figure"] for each in after] == [each["figure"] for each in before]
+    assert [(each["chosen"], len(each["outline"])) for each in before] == [([], 0)] * 3
+    assert [each["chosen"] for each in after] == [[3, 4]] * 3
+    assert [len(each["outline"]) for each in after] == [0, 1, 0]
+
+
+def test_the_outline_goes_with_its_selection(page: AppTest) -> None:
+    lasso(page, 1, [3, 4])
+    press(page, "Invert")
+    assert [each["outline"] for each in maps_of(page)] == [[]] * 3
 
 
 def test_the_newest_lasso_counts_and_an_old_one_does_not_come_back(page: AppTest) -> None:
@@ -239,7 +278,7 @@ def test_a_sample_is_drawn_and_chosen_rows_outside_it_can_be_placed(
     settled(app.run())
     assert not app.exception
     assert not app.error
-    placed = [chart for chart in app.get("plotly_chart") if "placed rows" in chart.proto.spec]
+    placed = [drawn for drawn in maps_of(app) if "placed rows" in drawn["figure"]]
     assert len(placed) == 3
 
 
@@ -251,7 +290,7 @@ def test_rows_of_a_file_are_placed_and_a_wrong_file_says_why(page: AppTest, tabl
     press(page, "Place these rows")
     settled(page)
     assert "4 rows placed" in seen(page)
-    assert len([chart for chart in page.get("plotly_chart") if "of more.csv" in chart.proto.spec]) == 3
+    assert len([drawn for drawn in maps_of(page) if "of more.csv" in drawn["figure"]]) == 3
     press(page, "Take them off")
     assert "placed" not in page.session_state[KEY].page("codes")
     uploader = next(widget for widget in page.file_uploader)
@@ -267,7 +306,7 @@ def test_pictures_lie_on_the_maps(open_page: OpenPage, trained: Train, pictures:
     settled(app.run())
     assert not app.exception
     assert not app.error
-    maps = [chart.proto.spec for chart in app.get("plotly_chart") if '"images"' in chart.proto.spec]
+    maps = [drawn["figure"] for drawn in maps_of(app) if '"images"' in drawn["figure"]]
     assert len(maps) == 3
     assert all(3 <= spec.count("data:image") <= 80 for spec in maps)
 

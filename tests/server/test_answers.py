@@ -16,7 +16,7 @@ from explorer.places import PAGES
 from sae_core import limits
 from tests.server.running import ROOT, Server
 
-pytestmark = [pytest.mark.server, pytest.mark.xdist_group("server")]
+pytestmark = pytest.mark.server
 
 ADDRESSES = tuple(place.address for place in PAGES)
 

@@ -16,7 +16,7 @@ import pytest
 
 from tests.server.running import ROOT, clean_environment, serve
 
-pytestmark = [pytest.mark.server, pytest.mark.xdist_group("server")]
+pytestmark = pytest.mark.server
 
 
 def run(command: list[str], cwd: Path) -> str:
