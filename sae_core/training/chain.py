@@ -98,13 +98,15 @@ class Program:
     Attributes:
         x: (rows, inputs) the chain's input, to be filled before `run`.
         calls: of the step, in order.
-        values: scalars that the calls leave, by name; each is read with its factor.
+        loss, penalties: scalars that the calls leave; each is read with its factor.
+        draws: whether the calls draw random numbers.
     """
 
     x: Tensor
     calls: list[Call] = field(default_factory=list)
     loss: list[tuple[float, Tensor]] = field(default_factory=list)
     penalties: list[tuple[float, Tensor]] = field(default_factory=list)
+    draws: bool = False
 
     def run(self) -> None:
         """Make the calls."""
@@ -173,6 +175,7 @@ class ChainBuilder:
     def _dropped(self, share: float, h: Tensor) -> Tensor:
         mask, kept = torch.empty_like(h), torch.empty_like(h)
         self._masks[-1] = mask
+        self.program.draws = True
         self.program.calls += [
             partial(mask.bernoulli_, 1 - share, generator=self.noise),
             partial(mask.div_, 1 - share),

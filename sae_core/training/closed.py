@@ -13,6 +13,7 @@ from torch import Tensor
 from sae_core.config import Activation, LayerConfig, Loss, StackConfig
 from sae_core.model.autoencoder import Autoencoder, Decoder, Encoder
 from sae_core.model.corruption import corrupt
+from sae_core.training.capture import Recorder, Run, captured, record_graph
 from sae_core.training.chain import ChainBuilder, Program, Stage, class_calls, reconstruction_calls
 from sae_core.training.flat import FlatOptimiser, FlatParameters
 from sae_core.training.objective import (
@@ -34,6 +35,7 @@ def closed_step(
     *,
     compute: torch.dtype | None = None,
     threads: int = 1,
+    record: Recorder | None = None,
 ) -> ClosedStep | None:
     """The step in closed form of an objective.
 
@@ -43,6 +45,8 @@ def closed_step(
         learning_rate: of the phase.
         compute: precision of the matrix products; None: that of the weights.
         threads: that will compute it.
+        record: how steps are recorded, to be repeated with fewer launches; by default as CUDA graphs on a GPU, and not
+            at all elsewhere.
 
     Returns:
         None where there is no such step: convolutions, normalisation, the contractive penalty, L-BFGS.
@@ -51,7 +55,9 @@ def closed_step(
         return None
     if not _has_closed_form(objective):
         return None
-    return ClosedStep(objective, config, learning_rate, compute, threads)
+    if record is None and objective.rows.x.is_cuda:
+        record = record_graph
+    return ClosedStep(objective, config, learning_rate, compute, threads, record)
 
 
 class ClosedStep(Step):
@@ -66,8 +72,9 @@ class ClosedStep(Step):
         learning_rate: float,
         compute: torch.dtype | None = None,
         threads: int = 1,
+        record: Recorder | None = None,
     ) -> None:
-        self.objective, self._clip = objective, config.gradient_clip
+        self.objective, self._clip, self._record = objective, config.gradient_clip, record
         parameters = list(objective.module.parameters())
         on_cpu = objective.rows.x.device.type == "cpu"
         self.block = FlatParameters(parameters, compute, apart=on_cpu and threads > 1)
@@ -87,8 +94,10 @@ class ClosedStep(Step):
         block = self.block
         bound.fill(batch)
         block.before_products()
-        program = bound.program
-        program.run()
+        if bound.run is None:
+            bound.run = self._first_run(bound)
+        else:
+            bound.run()
         block.after_products()
         for call in bound.late:
             call()
@@ -97,15 +106,25 @@ class ClosedStep(Step):
             if norm > self._clip:
                 block.gradients.mul_(self._clip / (norm + 1e-6))
         loss, penalty = 0.0, 0.0
-        for factor, value in program.loss:
+        for factor, value in bound.program.loss:
             loss += factor * value.item()
-        for factor, value in program.penalties:
+        for factor, value in bound.program.penalties:
             penalty += factor * value.item()
         for factor, value in bound.norms:
             penalty += factor * value.item() ** 2
         return Outcome(loss, penalty, 0.0 if bound.correct is None else float(bound.correct.item()))
 
+    def _first_run(self, bound: _Bound) -> Run:
+        """Run a program, and return what runs it from now on."""
+        program = bound.program
+        if self._record is None or program.draws:
+            program.run()
+            return program.run
+        scalars = [value for _, value in (*program.loss, *program.penalties)]
+        return captured(program.run, [self.block.product_gradients, *scalars], self._record)
+
     def finish(self) -> None:
+        self._bound.clear()
         self.block.release()
 
 
@@ -118,6 +137,7 @@ class _Bound:
         late: calls on the gradients in full precision.
         norms: norms of weights, with the factor of their square in the penalty.
         correct: scalar, rows classified correctly.
+        run: runs the program; None until it has run once.
     """
 
     program: Program
@@ -125,6 +145,7 @@ class _Bound:
     late: list[Callable[[], object]]
     norms: list[tuple[float, Tensor]]
     correct: Tensor | None = None
+    run: Run | None = None
 
 
 def _has_closed_form(objective: Objective) -> bool:

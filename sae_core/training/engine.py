@@ -41,14 +41,14 @@ class Engine:
 def choose(objective: Objective, config: StackConfig, phase: Phase) -> tuple[Step, Engine]:
     """The fastest way that gives the same stack.
 
-    In closed form where there is one. Products in bfloat16 where the CPU multiplies it natively and a step is large
+    In closed form where there is one. Products in bfloat16 where the device multiplies it natively and a step is large
     enough; everything else, the weights and the optimiser among it, stays in float32. One thread where a step is so
     small that a second one would only wait.
     """
     device = objective.rows.x.device.type
     work = phase.batch_size * sum(p.numel() for p in objective.module.parameters() if p.dim() > 1)
     narrow = config.precision == "bfloat16" or (
-        config.precision == "auto" and device == "cpu" and work >= NARROW_FROM and has_fast_bfloat16()
+        config.precision == "auto" and work >= NARROW_FROM and has_fast_bfloat16(device)
     )
     threads = 1 if work < ONE_THREAD_BELOW else torch.get_num_threads()
     step: Step | None = closed_step(
@@ -64,6 +64,8 @@ def choose(objective: Objective, config: StackConfig, phase: Phase) -> tuple[Ste
     return step, Engine(device, threads, "bfloat16" if is_narrow else "float32", step.name)
 
 
-def has_fast_bfloat16() -> bool:
-    """Whether this CPU has instructions that multiply bfloat16."""
-    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+def has_fast_bfloat16(device: str = "cpu") -> bool:
+    """Whether a device (cpu, cuda, mps) has instructions that multiply bfloat16."""
+    if device == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return device == "cpu" and bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
