@@ -18,9 +18,21 @@ for _name in [name for name in os.environ if name.startswith("STREAMLIT_")]:
 ROOT = Path(__file__).resolve().parent.parent
 
 
+BEGUN = pytest.StashKey[bool]()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Browser tests first: they take longest, and wait for the browser while other tests use the cores."""
     items.sort(key=lambda item: item.get_closest_marker("browser") is None)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> None:
+    """Of several workers, one that does not begin with browser tests takes only what those leave of the cores."""
+    if "PYTEST_XDIST_WORKER" in os.environ and not item.config.stash.get(BEGUN, False):
+        item.config.stash[BEGUN] = True
+        if hasattr(os, "nice") and item.get_closest_marker("browser") is None:
+            os.nice(10)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:

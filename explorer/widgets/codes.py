@@ -197,8 +197,9 @@ def selection_panel(session: Session, found: Atlas) -> None:
         st.markdown("**Chosen rows**")
         if not len(rows):
             st.caption(
-                "Draw a lasso or a box around points on any map, or click one. The rows are listed here and stand out "
-                "on all maps and pages: see whether a group holds together from level to level."
+                "Draw a lasso or a box around points on any map, or click one; hold Shift to add rows, Alt to take them "
+                "away. The rows are listed here and stand out on all maps and pages: see whether a group holds "
+                "together from level to level."
             )
             return
         off_map = int((~np.isin(rows, found.rows)).sum())

@@ -13,6 +13,10 @@ from explorer import places
 from tests.e2e.chromium import FLAGS, find
 
 PAGES = tuple(place.title for place in places.PAGES)
+AT_REST = """() => {
+    const app = document.querySelector('[data-testid=stApp][data-test-connection-state=CONNECTED]');
+    return app?.dataset.testScriptState === 'notRunning' && !document.querySelector('[data-stale=true]');
+}"""
 PATIENCE = 60_000  # ms; how long one step may take on a busy machine of two cores
 
 expect.set_options(timeout=PATIENCE)
@@ -65,10 +69,8 @@ class Explorer:
 
     def settle(self) -> None:
         """Wait until the script has ended and nothing of an earlier page is left."""
-        self.page.wait_for_timeout(200)  # what was just done reaches the server
-        app = self.page.locator("[data-testid=stApp][data-test-connection-state=CONNECTED]")
-        expect(app).to_have_attribute("data-test-script-state", "notRunning")
-        expect(self.page.locator("[data-stale=true]")).to_have_count(0)
+        self.page.wait_for_timeout(120)  # what was just done reaches the server
+        self.page.wait_for_function(AT_REST)  # looked at in every frame: beside a training, pages rest for moments only
 
     def wait_for_background(self) -> None:
         """Wait until maps and other background work that shows its progress are done."""

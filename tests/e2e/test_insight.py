@@ -52,6 +52,13 @@ class Case:
         self.tab.wait_for_background()
         return self.tab
 
+    def see_maps(self) -> Explorer:
+        """The Codes page with maps by PCA: those by UMAP, which take long for many rows, are not waited for."""
+        self.tab.open(f"codes?run={self.run}")
+        self.tab.pick("PCA")
+        self.tab.wait_for_background()
+        return self.tab
+
     def has_no_failure(self) -> None:
         assert self.tab.failures() == []
 
@@ -89,9 +96,7 @@ def bar_says(tab: Explorer, words: str) -> None:
 
 
 def test_one_selection_on_every_page(case: Case, tmp_path: Path) -> None:
-    tab = case.see("codes")
-    tab.pick("PCA")
-    tab.wait_for_background()
+    tab = case.see_maps()
     search(tab, "0-11")
     bar_says(tab, "12 rows")
     for page in ("Reconstructions", "Classification", "Inside", "Levels", "Journey", "Codes"):
@@ -124,9 +129,7 @@ def on_maps(tab: Explorer) -> list[int]:
 
 
 def test_rows_lassoed_on_one_map_stand_out_on_all(case: Case) -> None:
-    tab = case.see("codes")
-    tab.pick("PCA")
-    tab.wait_for_background()
+    tab = case.see_maps()
     n_maps = case.model.n_levels + 1
     first = tab.page.locator(".map-chart").first
     tab.lasso(first, 0.5)
@@ -153,8 +156,7 @@ def test_rows_lassoed_on_one_map_stand_out_on_all(case: Case) -> None:
 
 
 def test_one_map_in_which_points_travel(case: Case) -> None:
-    tab = case.see("codes")
-    tab.pick("PCA")
+    tab = case.see_maps()
     tab.pick("Animated")
     tab.wait_for_background()
     frames = "[...document.querySelectorAll('.js-plotly-plot')].flatMap(p => (p._transitionData || {})._frames || [])"
