@@ -34,7 +34,7 @@ def body(session: Session, records: list[RunRecord]) -> None:
         parts.against_results(chosen if len(chosen) > parts.FEW else alike)
     st.subheader("Maps side by side", anchor=False)
     with guarded():
-        maps(chosen, [parts.legend_name(record, chosen) for record in chosen])
+        maps(session, chosen, [parts.legend_name(record, chosen) for record in chosen])
 
 
 session = begin_page(

@@ -42,8 +42,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
     """
     from xdist.scheduler import LoadFileScheduling
 
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            # umap-learn, which some of these compare with, takes half a minute to compile
+            return "tests/analysis" if nodeid.startswith("tests/analysis/") else super()._split_scope(nodeid)
+
     config.option.loadscopereorder = False
-    return LoadFileScheduling(config, log)
+    return Scheduling(config, log)  # type: ignore[arg-type]
 
 
 @pytest.fixture(autouse=True)

@@ -197,7 +197,7 @@ def selection_panel(session: Session, found: Atlas) -> None:
         st.markdown("**Chosen rows**")
         if not len(rows):
             st.caption(
-                "Draw a lasso or a box around points on any map, or click one; hold Shift to add rows, Alt to take them "
+                "Draw a lasso or a box around points on any map, or click one; Shift adds rows, Alt takes them "
                 "away. The rows are listed here and stand out on all maps and pages: see whether a group holds "
                 "together from level to level."
             )

@@ -11,9 +11,11 @@ import streamlit as st
 from explorer import insights, store
 from explorer.charts import maps as charts
 from explorer.insights import Atlas
+from explorer.session import Session
 from explorer.tasks import TaskState
-from explorer.widgets.figures import show_chart
+from explorer.widgets.figures import show_chart, show_map
 from explorer.widgets.hover_picture import hover_pictures
+from explorer.widgets.selection import selection_bar
 from explorer.widgets.text import literal, sentence
 from explorer.widgets.waiting import AT_ONCE, POLL_SECONDS
 from sae_core.analysis.projections import MapSettings, Method
@@ -23,8 +25,10 @@ MOST_MAPS = 4  # a browser grants only a handful of WebGL contexts
 MAP_HEIGHT = 340
 
 
-def maps(chosen: Sequence[RunRecord], names: Sequence[str]) -> None:
+def maps(session: Session, chosen: Sequence[RunRecord], names: Sequence[str]) -> None:
     """Maps of the deepest codes of up to four finished runs, PCA at once and UMAP as it gets ready.
+
+    Rows are chosen on the maps of runs that learned from the data set in use.
 
     Args:
         names: what each run is called.
@@ -59,10 +63,13 @@ def maps(chosen: Sequence[RunRecord], names: Sequence[str]) -> None:
     with st.spinner("Reading the models"):
         found = [(insights.atlas(record.id, MapSettings()), record, name) for record, name in shown]
     _draw([atlas for atlas, _, _ in found], cast(Method, method))
+    data = session.data
+    if data is not None and any(atlas.data.fingerprint == data.fingerprint for atlas, _, _ in found):
+        selection_bar(session, data)
     for start in range(0, len(found), 2):
         for column, (atlas, record, name) in zip(st.columns(2), found[start : start + 2], strict=False):
             with column, st.container(border=True):
-                _one(atlas, record, name, level, cast(Method, method))
+                _one(session, atlas, record, name, level, cast(Method, method))
 
 
 def _has_rows(record: RunRecord) -> bool:
@@ -97,7 +104,7 @@ def _draw(found: Sequence[Atlas], method: Method) -> None:
     bar()
 
 
-def _one(atlas: Atlas, record: RunRecord, name: str, level: int | None, method: Method) -> None:
+def _one(session: Session, atlas: Atlas, record: RunRecord, name: str, level: int | None, method: Method) -> None:
     deepest = atlas.model.n_levels
     drawn = atlas.best(deepest if level is None else min(level, deepest), method)
     if drawn is None:
@@ -110,11 +117,10 @@ def _one(atlas: Atlas, record: RunRecord, name: str, level: int | None, method: 
     waiting = " (PCA for now)" if drawn.method != method and not drawn.note else ""
     st.markdown(f"**{literal(name, 34)}**")  # above the chart, where it wraps
     figure = charts.map_figure(drawn, colouring, title=f"{where}{waiting}", height=MAP_HEIGHT)
-    show_chart(
-        figure,
-        key=f"compare-map-{record.id}",
-        config=charts.MAP_CONFIG,
-        alt=f"Map of the rows as the run {name} codes them",
-        name=f"map, {name}",
-    )
-    hover_pictures(data, f"compare-map-{record.id}", key=f"compare-hover-{record.id}")
+    key, alt, file = f"compare-map-{record.id}", f"Map of the rows as the run {name} codes them", f"map, {name}"
+    if session.data is not None and data.fingerprint == session.data.fingerprint:
+        show_map(session, figure, drawn.rows, key=key, alt=alt, name=file, space=f"{drawn.method} {drawn.level}")
+    else:
+        figure.update_layout(dragmode="pan")
+        show_chart(figure, key=key, config=charts.MAP_CONFIG, alt=alt, name=file)
+    hover_pictures(data, key, key=f"compare-hover-{record.id}")

@@ -58,8 +58,8 @@ def run_of(explorer: Explorer) -> str:
     return found.group(1)
 
 
-def watch_a_long_training(explorer: Explorer, browser: Browser) -> None:
-    """Start, watch, pause, resume, leave, reload and look from a second tab, then stop."""
+def watch_a_long_training(explorer: Explorer, browser: Browser | None = None) -> None:
+    """Start, watch, pause, resume, leave, reload and, given a browser, look from a second tab, then stop."""
     explorer.type_number("Epochs per level", 5000)
     explorer.go("Train")
     explorer.button("Start training").click()
@@ -85,7 +85,8 @@ def watch_a_long_training(explorer: Explorer, browser: Browser) -> None:
     explorer.go("Train")
     assert run_of(explorer) == run
     expect(explorer.button("Pause")).to_be_visible()
-    look_from_a_second_tab(browser, explorer.url, run)
+    if browser is not None:
+        look_from_a_second_tab(browser, explorer.url, run)
 
     explorer.button("Stop").click()
     expect(explorer.button("Start training")).to_be_enabled()
@@ -226,7 +227,6 @@ def picture_feeds(file: Path, frame: pd.DataFrame) -> dict[str, NDArray[Any]]:
 )
 def test_on_own_file(
     explorer: Explorer,
-    browser: Browser,
     downloads: Path,
     name: str,
     write: Callable[[Path], Path],
@@ -236,7 +236,7 @@ def test_on_own_file(
     file = write(downloads / name)
     bring(explorer, file)
     design(explorer, units, batch_size=2)  # slow enough to be watched
-    watch_a_long_training(explorer, browser)
+    watch_a_long_training(explorer)
     run = train(explorer, epochs=20)
     visit_every_page(explorer, run)
     lasso_codes(explorer)

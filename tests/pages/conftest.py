@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -141,3 +143,9 @@ def seen(app: AppTest) -> str:
         app.success,
     )
     return "\n".join(str(element.value) for block in blocks for element in block)
+
+
+def maps_of(app: AppTest) -> list[dict[str, Any]]:
+    """What the browser is given for every map."""
+    given = [json.loads(part.proto.json) for part in app.get("bidi_component") if part.proto.json]
+    return [each for each in given if "outline" in each]

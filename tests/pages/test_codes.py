@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from typing import Any
 
 import pandas as pd
 import pytest
@@ -16,7 +14,7 @@ from explorer.widgets.map_chart import take
 from sae_core.analysis.projections import MapSettings
 from sae_core.config import StackConfig
 from sae_core.data.dataset import Dataset
-from tests.pages.conftest import OpenPage, press, seen
+from tests.pages.conftest import OpenPage, maps_of, press, seen
 from tests.pages.hostile import hostile_table
 from tests.pages.waiting import control, settled
 
@@ -33,12 +31,6 @@ def lasso(app: AppTest, level: int, rows: list[int]) -> AppTest:
     choice = {"rows": rows, "how": "replace", "outline": [[[0, 1, 1], [0, 0, 1]]]}
     take(app.session_state[KEY], {"choice": choice}, key=f"map-2-{level}", space=f"umap {MapSettings()} False 120")
     return app.run()
-
-
-def maps_of(app: AppTest) -> list[dict[str, Any]]:
-    """What the browser is given for every map."""
-    given = [json.loads(part.proto.json) for part in app.get("bidi_component") if part.proto.json]
-    return [each for each in given if "outline" in each]
 
 
 def chosen(app: AppTest) -> tuple[int, ...]:

@@ -17,7 +17,7 @@ from sae_core.config import StackConfig
 from sae_core.data.dataset import Dataset
 from sae_core.errors import StorageError
 from sae_core.runs.run import Run
-from tests.pages.conftest import OpenPage, press, seen
+from tests.pages.conftest import OpenPage, maps_of, press, seen
 from tests.pages.hostile import hostile_table
 from tests.pages.waiting import control
 
@@ -209,14 +209,32 @@ def test_settings_against_results(open_page: OpenPage, two_runs: tuple[str, str]
 
 def test_maps_side_by_side(open_page: OpenPage, two_runs: tuple[str, str], table: Dataset) -> None:
     app = tick(open_page("compare", data=table), 0, 1)
+    control(app.toggle, "Draw the maps").set_value(True).run()
+    control(app.segmented_control, "Map").set_value("pca").run()
+    assert not app.exception
+    assert ["Level 2, 3 numbers" in drawn["figure"] for drawn in maps_of(app)] == [False, True]
+    control(app.selectbox, "Level").set_value(1).run()
+    assert "Level 1, 5 numbers" in maps_of(app)[1]["figure"]
+    assert "No rows chosen" in seen(app)
+    session_of(app).select([3, 4])
+    app.run()
+    assert not app.exception
+    assert "**2 rows**" in seen(app)
+    assert [each["chosen"] for each in maps_of(app)] == [[3, 4]] * 2
+
+
+def test_rows_are_not_chosen_on_maps_of_other_data(
+    open_page: OpenPage, two_runs: tuple[str, str], unlabelled: Dataset
+) -> None:
+    app = tick(open_page("compare", data=unlabelled), 0, 1)
     before = len(charts(app))
     control(app.toggle, "Draw the maps").set_value(True).run()
     control(app.segmented_control, "Map").set_value("pca").run()
     assert not app.exception
+    assert maps_of(app) == []
     assert len(charts(app)) == before + 2
-    assert "Level 2, 3 numbers" in charts(app)[-1].proto.spec
-    control(app.selectbox, "Level").set_value(1).run()
-    assert "Level 1, 5 numbers" in charts(app)[-1].proto.spec
+    assert '"dragmode":"pan"' in charts(app)[-1].proto.spec
+    assert "No rows chosen" not in seen(app)
 
 
 def test_delete(open_page: OpenPage, two_runs: tuple[str, str], table: Dataset) -> None:
