@@ -70,7 +70,7 @@ class Explorer:
     def settle(self) -> None:
         """Wait until the script has ended and nothing of an earlier page is left."""
         self.page.wait_for_timeout(120)  # what was just done reaches the server
-        self.page.wait_for_function(AT_REST)  # looked at in every frame: beside a training, pages rest for moments only
+        self.page.wait_for_function(AT_REST, polling=30)  # often: beside a training, pages rest for moments only
 
     def wait_for_background(self) -> None:
         """Wait until maps and other background work that shows its progress are done."""
@@ -190,4 +190,5 @@ def new_context(browser: Browser, *, dark: bool = False, width: int = 1280, heig
         viewport={"width": width, "height": height},
         color_scheme="dark" if dark else "light",
         locale="en-GB",
+        reduced_motion="reduce",
     )

@@ -212,7 +212,7 @@ def test_maps_side_by_side(open_page: OpenPage, two_runs: tuple[str, str], table
     control(app.toggle, "Draw the maps").set_value(True).run()
     control(app.segmented_control, "Map").set_value("pca").run()
     assert not app.exception
-    assert ["Level 2, 3 numbers" in drawn["figure"] for drawn in maps_of(app)] == [False, True]
+    assert ["Level 2, 3 numbers" in drawn["figure"] for drawn in maps_of(app)] == [True, True]
     control(app.selectbox, "Level").set_value(1).run()
     assert "Level 1, 5 numbers" in maps_of(app)[1]["figure"]
     assert "No rows chosen" in seen(app)
