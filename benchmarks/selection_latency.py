@@ -3,8 +3,8 @@
     python -m benchmarks.selection_latency [ROUNDS]
 
 A real server, a real browser. On Codes, lassos of three sizes: from letting the mouse go until every map shows the
-rows, until the bar names them, and until nothing on the page changes any more. On the other pages, "Back" in the bar:
-until the bar says so, and until nothing changes any more. The target is 400 ms until they show.
+rows, until the bar names them, and until no text, element or picture changes any more. On the other pages, "Back" in
+the bar: until it says so, and until nothing changes any more. The target is 400 ms until they show.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ WATCH = """event => {
         if (!seen.start) return;
         if (!seen.bar && bar() !== said) seen.bar = now();
         seen.last = now();
-    }).observe(main, {subtree: true, childList: true, characterData: true, attributes: true});
+    }).observe(main, {subtree: true, childList: true, characterData: true, attributeFilter: ["src"]});
 }"""
 
 

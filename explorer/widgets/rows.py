@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from explorer.charts import style
 from explorer.charts.reconstructions import picture_wall
-from explorer.widgets.figures import Numbers, save_menu, show_chart
+from explorer.widgets.figures import Numbers, save_menu, show_live_chart
 from explorer.widgets.text import count
 from sae_core.data.dataset import Dataset
 
@@ -74,7 +74,9 @@ def show_rows(
         chosen=frozenset(chosen),
     )
     alt = f"Pictures of {count(len(shown), 'row')}"
-    show_chart(figure, key=f"{key}-wall", alt=alt, name=name, numbers=numbers)
+    show_live_chart(
+        figure, key=f"{key}-wall", alt=alt, name=name, numbers=numbers
+    )  # at once, however often they change
     _left_out(len(rows), len(shown))
 
 
