@@ -35,6 +35,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> None:
             os.nice(10)
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
     """Whole files go to one worker, so that what a file trains or compiles for all of its tests is made once.
 
