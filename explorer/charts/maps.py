@@ -53,6 +53,7 @@ class Colouring:
         amounts: (n,) float64 for a continuous colouring, NaN where missing; None: the groups are coloured.
         low, high: ends of the colour scale.
         own_colours: of the groups, where they mean something by themselves.
+        named: the groups may have places of their own, where their names help.
     """
 
     title: str
@@ -62,6 +63,7 @@ class Colouring:
     low: float = 0.0
     high: float = 1.0
     own_colours: tuple[str, ...] = ()
+    named: bool = True
 
     @property
     def colours(self) -> list[str]:
@@ -70,10 +72,15 @@ class Colouring:
 
 
 def by_group(
-    title: str, names: Sequence[object], groups: NDArray[np.int64], *, colours: tuple[str, ...] = ()
+    title: str,
+    names: Sequence[object],
+    groups: NDArray[np.int64],
+    *,
+    colours: tuple[str, ...] = (),
+    named: bool = True,
 ) -> Colouring:
     """Coloured by class, part of the split, or another group; the palette's colours unless others are given."""
-    return Colouring(title, tuple(str(name) for name in names), groups, own_colours=colours)
+    return Colouring(title, tuple(str(name) for name in names), groups, own_colours=colours, named=named)
 
 
 def by_amount(
@@ -179,7 +186,7 @@ def _traces(drawn: LevelMap, colouring: Colouring) -> list[tuple[str, str | NDAr
 
 def _add_names(figure: go.Figure, drawn: LevelMap, colouring: Colouring) -> None:
     """Every class by name at the middle of its points, so that one need not look the colours up."""
-    if colouring.amounts is not None or not 1 < len(colouring.names) <= MAX_NAMED:
+    if colouring.amounts is not None or not colouring.named or not 1 < len(colouring.names) <= MAX_NAMED:
         return
     groups = colouring.groups[drawn.rows]
     names = []

@@ -212,5 +212,6 @@ def colouring_of(run_id: str, data: Dataset, option: str, *, fine_tuned: bool = 
     if kind == "part":
         parts = data.split.part_of_each_row()
         order = ("train", "validation", "test")
-        return charts.by_group("part of the split", order, np.select([parts == name for name in order], [0, 1, 2], -1))
+        codes = np.select([parts == name for name in order], [0, 1, 2], -1)
+        return charts.by_group("part of the split", order, codes, named=False)  # chance put them where they are
     return charts.by_group(data.label_name, names, groups)

@@ -149,3 +149,9 @@ def test_events_of_every_form() -> None:
     assert chosen_rows(event(None, "text", [])) == ()
     for nothing in (None, {}, {"selection": {}}, {"selection": {"points": []}}):
         assert chosen_rows(nothing) == ()
+
+
+def test_groups_without_places_of_their_own_have_no_names_on_the_map() -> None:
+    parts = by_group("part of the split", ("train", "test"), np.arange(130) % 2, named=False)
+    assert not map_figure(drawn(), parts, title="").layout.annotations
+    assert map_figure(drawn(), by_class(), title="").layout.annotations
